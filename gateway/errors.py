@@ -1,0 +1,211 @@
+"""What can go wrong, a class a stage.
+
+Every refusal names a *place* (``PID-5.1``, ``Client.csv:12:DOB``, ``Task.status``) and never a
+value. One error serves three readers: the sender's ACK (ERR-3 by ``condition``, HL7 table 0357),
+an OperationOutcome (``issue``, FHIR issue-type, and ``status``, HTTP) and the log (``log``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Severity = Literal["fatal", "error", "warning", "information"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One finding: a text without values, the place that it is about, and its codes.
+
+    ``code`` is from FHIR's issue-type, ``condition`` from HL7 table 0357 ("207": internal error).
+    """
+
+    text: str
+    place: str | None = None
+    code: str = "processing"
+    condition: str = "207"
+    severity: Severity = "error"
+
+
+class GatewayError(Exception):
+    """The root. ``issues`` holds one or more findings, the first of which names the error."""
+
+    stage: ClassVar[str] = "gateway"
+    code: ClassVar[str] = "processing"
+    condition: ClassVar[str] = "207"
+    status: ClassVar[int] = 500
+    acknowledgement: ClassVar[Literal["AE", "AR"]] = "AE"
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        place: str | None = None,
+        code: str | None = None,
+        condition: str | None = None,
+        more: Iterable[Issue] = (),
+    ) -> None:
+        super().__init__(text)
+        first = Issue(text, place, code or self.code, condition or self.condition)
+        self.issues: tuple[Issue, ...] = (first, *more)
+
+    @property
+    def place(self) -> str | None:
+        """Where the first finding is."""
+        return self.issues[0].place
+
+    def log(self) -> dict[str, str | None]:
+        """The fields of a log line: stage, kind, place and code. Never a value."""
+        first = self.issues[0]
+        return {
+            "stage": self.stage,
+            "error": type(self).__name__,
+            "place": first.place,
+            "code": first.code,
+        }
+
+
+class SettingError(GatewayError):
+    """A setting, an agency's folder or a command's argument is unusable."""
+
+    stage = "settings"
+    code = "invalid"
+    status = 500
+
+
+class ReceiveError(GatewayError):
+    """Bytes that are no message, or from nobody we know. Answered AR or 4xx."""
+
+    stage = "receive"
+    code = "invalid"
+    condition = "100"
+    status = 400
+    acknowledgement = "AR"
+
+
+class ParseError(GatewayError):
+    """A message or file that can't be taken apart."""
+
+    stage = "parse"
+    code = "structure"
+    condition = "100"
+    status = 400
+
+
+class MapError(GatewayError):
+    """A map that can't be loaded; ``place`` is file:line. Raised at load, never on the wire."""
+
+    stage = "translate"
+    code = "invalid"
+
+
+class TranslateError(GatewayError):
+    """A record that its map refuses: a missing key, a code that a required binding lacks."""
+
+    stage = "translate"
+    code = "value"
+    condition = "102"
+    status = 422
+
+
+class InvalidResource(GatewayError):
+    """A resource that isn't R4: gate 1 (schema), gate 2 (models) or a rule on top."""
+
+    stage = "fhir"
+    code = "invalid"
+    condition = "102"
+    status = 400
+
+
+class InvalidSearch(GatewayError):
+    """A search parameter, modifier or prefix that isn't one. ``place`` is the parameter."""
+
+    stage = "fhir"
+    code = "not-supported"
+    status = 400
+
+
+class Denied(GatewayError):
+    """A caller without the right. Never says whether the thing exists."""
+
+    stage = "protect"
+    code = "forbidden"
+    status = 403
+    acknowledgement = "AR"
+
+
+class Unauthenticated(Denied):
+    """A caller without a valid key."""
+
+    code = "login"
+    status = 401
+
+
+class StoreError(GatewayError):
+    """The hub refuses."""
+
+    stage = "store"
+    status = 500
+
+
+class Unavailable(StoreError):
+    """The disk or the database can't take it now: 503, try again."""
+
+    code = "transient"
+    status = 503
+
+
+class NotFound(StoreError):
+    """No such resource, or none that this caller may know of: the two are one answer."""
+
+    code = "not-found"
+    condition = "204"
+    status = 404
+
+
+class Gone(StoreError):
+    """It was here and was deleted."""
+
+    code = "deleted"
+    condition = "204"
+    status = 410
+
+
+class Conflict(StoreError):
+    """Another write came first, or what is referred to is not there."""
+
+    code = "conflict"
+    condition = "206"
+    status = 409
+
+
+class PreconditionFailed(StoreError):
+    """If-Match or a conditional criterion doesn't hold."""
+
+    code = "conflict"
+    status = 412
+
+
+class RouteError(GatewayError):
+    """A referral for which no rule gives an answer."""
+
+    stage = "route"
+    code = "business-rule"
+    status = 422
+
+
+class DeliverError(GatewayError):
+    """An endpoint that can't be reached, refuses, or may not be called."""
+
+    stage = "deliver"
+    code = "transient"
+    status = 502
+
+
+class CloseError(GatewayError):
+    """A move that the referral's state machine doesn't know: 409."""
+
+    stage = "close"
+    code = "business-rule"
+    status = 409

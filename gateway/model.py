@@ -1,0 +1,305 @@
+"""The nouns that travel between the stages. Values only: no I/O, no behaviour beyond reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal, NewType, Protocol
+
+from gateway.errors import Issue
+
+Resource = dict[str, Any]
+"""A FHIR resource as JSON gives it; decimals are ``decimal.Decimal`` and keep their digits."""
+
+ValidResource = NewType("ValidResource", dict[str, Any])
+"""A resource that passed the gates of ``gateway.fhir``; ``store`` takes nothing else."""
+
+Reference = str
+"""A relative literal reference: ``Patient/6f9…``."""
+
+NULL: Final = '""'
+"""HL7 v2's null: the sender says "delete this", where an empty field says "no news"."""
+
+HUB: Final = "hub"
+"""The agency id of the gateway itself: it owns what no member owns, and no key names it."""
+
+
+class Stage(StrEnum):
+    """Where on its journey a record is, or where it failed."""
+
+    RECEIVE = "receive"
+    PARSE = "parse"
+    TRANSLATE = "translate"
+    IDENTIFY = "identify"
+    STORE = "store"
+    ROUTE = "route"
+    DELIVER = "deliver"
+    CLOSE = "close"
+
+
+# --- who -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """An HL7 v2 application and facility (MSH-3.1, MSH-4.1) that an agency declares as its own.
+
+    An empty part matches anything.
+    """
+
+    application: str = ""
+    facility: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How an agency that only speaks HL7 v2 hears of its referrals.
+
+    ``reply`` names what goes out on accept or reject ("rri", or "" for nothing), ``outcome`` what
+    goes out at the end ("oru", "rri" or ""), ``to`` the listener: ``mllp://host:port``.
+    """
+
+    reply: str = ""
+    outcome: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """A member of the community, as its ``agency.yaml`` describes it.
+
+    ``timezone`` (IANA) serves timestamps without an offset; ``charset`` is "auto" or a name that
+    Python knows. ``authorities`` maps an assigning authority's namespace (CX-4.1) to a system URI.
+    ``identifiers`` ((system, value) pairs) and ``aliases`` let a referral's PRD find it.
+    """
+
+    id: str
+    name: str
+    timezone: str = "UTC"
+    charset: str = "auto"
+    senders: tuple[Sender, ...] = ()
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    identifiers: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[str, ...] = ()
+    closing: Closing | None = None
+
+    @property
+    def organization(self) -> Reference:
+        """Its entry in the directory: the Organization that Tasks name as requester or owner."""
+        return f"Organization/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who calls, by what right, for what purpose. Nothing is read or written without one.
+
+    ``agency`` owns what is written. ``client`` is the id of the key or listener. ``scopes`` are
+    SMART v2 system scopes. ``admin`` may read everything and keep agencies and messages.
+    """
+
+    agency: str
+    client: str
+    scopes: frozenset[str] = frozenset({"system/*.cruds"})
+    purpose: str = "TREAT"
+    admin: bool = False
+
+    @property
+    def organization(self) -> Reference:
+        """The caller's entry in the directory."""
+        return f"Organization/{self.agency}"
+
+
+# --- what comes in -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What arrived, byte for byte, before anybody looked inside.
+
+    ``channel`` is "mllp" or "http"; ``kind`` the wire format ("hl7v2"); ``control_id`` what the
+    sender numbers it by (MSH-10, "" where it can't be read).
+    """
+
+    id: str
+    agency: str
+    channel: str
+    kind: str
+    control_id: str
+    raw: bytes
+    received: datetime
+
+
+class Node(Protocol):
+    """A repetition, component or subcomponent of an HL7 v2 field, and its place."""
+
+    @property
+    def place(self) -> str:
+        """Canonical place: ``PID-3[2].4.1``; ``[1]`` is left out; ``OBX[3]-5`` from the 2nd on."""
+
+    def text(self) -> str | None:
+        """The unescaped text of the node's first leaf; None where empty, ``NULL`` for ``""``."""
+
+    def child(self, number: int) -> Node | None:
+        """The component (of a repetition) or subcomponent (of a component), from 1.
+
+        Child 1 of a node that has no parts is the node itself; None where there is none.
+        """
+
+
+class Segment(Protocol):
+    """A segment: ``name`` (PID), ``ordinal`` (from 1 among its name), ``index`` in the message."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def ordinal(self) -> int: ...  # noqa: D102
+    @property
+    def index(self) -> int: ...  # noqa: D102
+
+    def repetitions(self, number: int) -> Sequence[Node]:
+        """The field's repetitions; empty where the field is. MSH-1 and MSH-2 count as in HL7."""
+
+
+class Record(Protocol):
+    """One parsed thing that a map reads: here, an HL7 v2 message."""
+
+    @property
+    def kind(self) -> str:
+        """The wire format: "hl7v2"."""
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """All segments in order, Z segments included."""
+
+    @property
+    def warnings(self) -> Sequence[Issue]:
+        """What was wrong and could be mended: a lying charset, an unknown escape."""
+
+
+# --- what it becomes -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A resource that a map made; its id is stable and its references are literal.
+
+    ``removes`` are top-level elements that the source asked to delete (HL7 v2 ``""``); ``keep``
+    those that the hub owns once they are written (a Task's status), so that a resend or a late
+    message can't turn them back.
+    """
+
+    resource: Resource
+    removes: frozenset[str] = frozenset()
+    keep: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """All that one record led to: ``event`` "REF^I12", ``map`` the map and its version."""
+
+    event: str
+    map: str
+    entries: tuple[Entry, ...]
+    warnings: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource in the hub. ``body`` is its JSON with id and meta, to the digit."""
+
+    type: str
+    id: str
+    version: int
+    updated: datetime
+    owner: str
+    body: bytes
+    deleted: bool = False
+
+    @property
+    def reference(self) -> Reference:
+        """``Type/id``."""
+        return f"{self.type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right of ``agency`` to one resource that it doesn't own.
+
+    ``because`` is the referral (``Task/…``) or consent that gave it; ``until`` its end (None: as
+    long as the reason lasts); ``rights`` "r" or "ru". Agency "*" means every member (directory).
+    """
+
+    resource: Reference
+    agency: str
+    because: Reference
+    until: datetime | None = None
+    rights: Literal["r", "ru"] = "r"
+
+
+# --- what goes out -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A resource version, committed together with it: the outbox. ``sequence`` orders them."""
+
+    sequence: int
+    type: str
+    id: str
+    version: int
+    interaction: Literal["create", "update", "delete"]
+    owner: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Who is told of what, and how: an R4 Subscription, or an agency's closing profile.
+
+    ``id`` is the Subscription's id, or ``close:<agency>``; ``channel`` names a file in ``deliver``
+    ("rest-hook", "mllp"); ``criteria`` is a search ("Task?owner=…"); ``payload`` a MIME type or "".
+    ``headers`` are "Name: value" lines. ``error`` is the place and kind of the last failure.
+    """
+
+    id: str
+    agency: str
+    channel: str
+    endpoint: str
+    criteria: str
+    payload: str = ""
+    headers: tuple[str, ...] = ()
+    status: Literal["requested", "active", "error", "off"] = "active"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one subscriber.
+
+    ``id`` is stable over all attempts (the receiver de-duplicates by it); ``number`` counts from 1
+    per subscriber without gaps.
+    """
+
+    id: str
+    subscriber: str
+    number: int
+    event: Event
+    attempts: int = 0
+    first_attempt: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender is told: AA, AE or AR, why, and the very bytes of the answer."""
+
+    message: str
+    acknowledgement: Literal["AA", "AE", "AR"]
+    issues: tuple[Issue, ...]
+    answer: bytes
+    repeated: bool = False
+
+
+Acknowledge = Callable[[Literal["AA", "AE", "AR"], Sequence[Issue]], bytes]
+"""How a receiver words an answer in the sender's own protocol; called before the commit."""
