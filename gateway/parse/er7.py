@@ -1,0 +1,352 @@
+r"""HL7 v2's delimited text, ER7 (v2.8.2 §2.5 to §2.7): lazy, tolerant, linear in its input.
+
+A message is cut into segments at once, a segment into fields when one is read, a field further
+where the reader goes. What senders get wrong and can be mended is mended with a warning: LF or
+CRLF for CR, a line break inside a field, indented segments, a lying MSH-18, a doubled escape
+character, an unknown version. What can't is a ParseError with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.errors import Issue, ParseError
+from gateway.parse.charset import decode
+from gateway.parse.delimiters import Delimiters, declared
+from gateway.parse.escapes import unescape
+from gateway.parse.structures import structure
+
+VERSIONS: Final = frozenset(
+    {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8"}
+    | {"2.8.1", "2.8.2"}
+)
+
+_HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
+"""Segments whose first field is the field separator itself."""
+
+_BEFORE: Final = b" \t\r\n\x0b\x00"
+_AFTER: Final = "\r\n\x00\x1a\x1c"
+_BOM: Final = b"\xef\xbb\xbf"
+_REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
+
+
+class Part:
+    """A repetition, component or subcomponent of a field: a ``model.Node``."""
+
+    __slots__ = ("_depth", "_parts", "_segment", "place", "value")
+
+    def __init__(self, segment: Segment, value: str, depth: int, place: str) -> None:
+        self._segment = segment
+        self._depth = depth
+        self._parts: list[str] | None = None
+        self.value = value
+        """As sent, escapes and all."""
+        self.place = place
+        """``PID-3[2].4.1``; ``[1]`` is left out; ``OBX[3]-5`` from the 2nd segment on."""
+
+    def text(self) -> str | None:
+        """The unescaped text of the first leaf; None where empty, ``NULL`` for ``""``."""
+        marks = self._segment.marks
+        leaf = self.value
+        if self._depth < _COMPONENT:
+            leaf = leaf.partition(marks.component)[0]
+        if self._depth < _SUBCOMPONENT:
+            leaf = leaf.partition(marks.subcomponent)[0]
+        if marks.escape in leaf:
+            leaf = self._segment.unescape(leaf, self.place)
+        return leaf or None
+
+    def child(self, number: int) -> Part | None:
+        """The component or subcomponent, from 1; None where there is none or it is empty.
+
+        A part that isn't divided is its own child 1, and has no other.
+        """
+        parts = self._parts
+        if parts is None:
+            parts = self._parts = self._divide()
+        if not parts:
+            return self if number == 1 else None
+        if not 0 < number <= len(parts) or not parts[number - 1]:
+            return None
+        place = f"{self.place}.{number}"
+        return Part(self._segment, parts[number - 1], self._depth + 1, place)
+
+    def _divide(self) -> list[str]:
+        """The parts one level down; [] where nothing divides the value."""
+        marks = self._segment.marks
+        if self._depth == _COMPONENT:
+            divided = marks.subcomponent in self.value
+            return self.value.split(marks.subcomponent) if divided else []
+        if self._depth == _REPETITION and (
+            marks.component in self.value or marks.subcomponent in self.value
+        ):
+            return self.value.split(marks.component)
+        return []
+
+
+class Literal(Part):
+    """MSH-1 and MSH-2, which hold the delimiters and so can't be divided by them."""
+
+    __slots__ = ()
+
+    def __init__(self, segment: Segment, value: str, place: str) -> None:
+        super().__init__(segment, value, _SUBCOMPONENT, place)
+
+    def text(self) -> str | None:
+        """As sent."""
+        return self.value
+
+
+class Segment:
+    """A segment of a message: a ``model.Segment``. ``raw`` is its text as sent."""
+
+    __slots__ = ("_fields", "_message", "_nodes", "index", "marks", "name", "ordinal", "raw")
+
+    def __init__(self, message: Message, name: str, ordinal: int, index: int, raw: str) -> None:
+        self._message = message
+        self._fields: list[str] | None = None
+        self._nodes: dict[int, tuple[Part, ...]] | None = None
+        self.marks = message.delimiters
+        self.name = name
+        self.ordinal = ordinal
+        self.index = index
+        self.raw = raw
+
+    @property
+    def place(self) -> str:
+        """``PID``, or ``OBX[3]`` from the second of its name on."""
+        return self.name if self.ordinal == 1 else f"{self.name}[{self.ordinal}]"
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields as sent, by number: 0 is the name, and in MSH 1 is the field separator."""
+        fields = self._fields
+        if fields is None:
+            fields = self.raw.split(self.marks.field)
+            if self.name in _HEADERS:
+                fields.insert(1, self.marks.field)
+            self._fields = fields
+        return fields
+
+    def repetitions(self, number: int) -> tuple[Part, ...]:
+        """The field's repetitions; () where the field is empty, or there is none.
+
+        An empty repetition before or between others keeps its place in the tuple.
+        """
+        nodes = self._nodes
+        if nodes is None:
+            nodes = self._nodes = {}
+        found = nodes.get(number)
+        if found is None:
+            found = nodes[number] = tuple(self._repetitions(number))
+        return found
+
+    def text(
+        self, field: int, repetition: int = 1, component: int = 1, subcomponent: int = 1
+    ) -> str | None:
+        """The unescaped text of one leaf: the fast way to ``Part.text``, without its nodes."""
+        fields = self._fields or self.fields
+        if not 0 < field < len(fields):
+            return None
+        leaf = fields[field]
+        if field < 3 and self.name in _HEADERS:
+            return leaf if repetition == component == subcomponent == 1 else None
+        marks = self.marks
+        leaf = _nth(leaf, marks.repetition, repetition)
+        leaf = _nth(leaf, marks.component, component)
+        leaf = _nth(leaf, marks.subcomponent, subcomponent)
+        if marks.escape in leaf:
+            return self._escaped(field, repetition, component, subcomponent)
+        return leaf or None
+
+    def unescape(self, leaf: str, place: str) -> str:
+        """Undo the escapes of a leaf; one that can't be understood is a warning at ``place``."""
+        message = self._message
+
+        def report() -> None:
+            message.warn("an escape sequence isn't one that is known; kept as sent", place)
+
+        return unescape(leaf, self.marks, message.charset, report)
+
+    def _escaped(self, field: int, repetition: int, *numbers: int) -> str | None:
+        """The slow way, for a leaf that is there: its place may have to be reported."""
+        part: Part | None = self.repetitions(field)[repetition - 1]
+        for number in numbers:
+            part = part.child(number) if part else None
+        return part.text() if part else None
+
+    def _repetitions(self, number: int) -> Iterator[Part]:
+        if not 0 < number < len(self.fields) or not self.fields[number]:
+            return
+        value = self.fields[number]
+        if number < 3 and self.name in _HEADERS:
+            yield Literal(self, value, _place(self, number, 1))
+            return
+        for repetition, part in enumerate(value.split(self.marks.repetition), 1):
+            yield Part(self, part, _REPETITION, _place(self, number, repetition))
+
+
+class Message:
+    """A parsed HL7 v2 message: a ``model.Record`` of kind "hl7v2".
+
+    ``charset`` is the character set it was read with (a name that Python knows), ``version``
+    MSH-12.1 ("" where absent), ``event`` "REF^I12", ``structure`` MSH-9.3 or what table 0354
+    derives, ``control_id`` MSH-10 as sent.
+    """
+
+    __slots__ = (
+        "_by_name",
+        "_warnings",
+        "charset",
+        "control_id",
+        "delimiters",
+        "event",
+        "segments",
+        "structure",
+        "version",
+    )
+
+    kind: Final = "hl7v2"
+
+    def __init__(self, delimiters: Delimiters, charset: str, lines: list[str]) -> None:
+        self.delimiters = delimiters
+        self.charset = charset
+        self._warnings: dict[tuple[str | None, str], Issue] = {}
+        self._by_name: dict[str, list[Segment]] = {}
+        self.segments: tuple[Segment, ...] = tuple(self._cut(lines))
+        header = self.segments[0]
+        kind, trigger, named = (header.text(9, component=n) or "" for n in (1, 2, 3))
+        self.event = f"{kind}^{trigger}" if trigger else kind
+        self.structure = named or structure(kind, trigger)
+        self.control_id = header.fields[10] if len(header.fields) > 10 else ""
+        self.version = header.text(12) or ""
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """What was mended so far: reading is lazy, so look after the last read."""
+        return tuple(self._warnings.values())
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of that name."""
+        found = self._by_name.get(name)
+        return found[0] if found else None
+
+    def all(self, name: str) -> tuple[Segment, ...]:
+        """Every segment of that name, in order."""
+        return tuple(self._by_name.get(name, ()))
+
+    def warn(self, text: str, place: str | None, condition: str = "102") -> None:
+        """Report something mended, once a place."""
+        self.add(Issue(text, place, "value", condition, "warning"))
+
+    def add(self, issue: Issue) -> None:
+        """Report a finding, once a place."""
+        self._warnings.setdefault((issue.place, issue.text), issue)
+
+    def _cut(self, lines: list[str]) -> Iterator[Segment]:
+        for index, line in enumerate(lines):
+            name = line[:3]
+            same = self._by_name.setdefault(name, [])
+            segment = Segment(self, name, len(same) + 1, index, line)
+            same.append(segment)
+            yield segment
+
+
+def parse(raw: bytes, *, charset: str = "auto") -> Message:
+    """Take one HL7 v2 message apart. ``raw`` comes without its MLLP frame.
+
+    ``charset`` other than "auto" goes before MSH-18 (see ``charset.decode``). Raises ParseError:
+    at MSH where the message doesn't begin with one, at MSH-1 and MSH-2 for unusable delimiters, at
+    MSH-9 and MSH-10 where they are missing, at MSH[2] where a second message follows.
+    """
+    body = opening(raw)
+    first_line = header_line(body).decode("latin-1")
+    marks = declared(first_line)
+    decoded = decode(body, charset_name(first_line, marks), charset)
+    if not decoded.text.startswith(first_line[:4]):
+        raise ParseError("the agency's charset can't carry HL7 delimiters", place="MSH-18")
+    lines, broken = _lines(decoded.text.rstrip(_AFTER), marks.field)
+    message = Message(marks, decoded.codec, lines)
+    for issue in decoded.warnings:
+        message.add(issue)
+    for index in broken:
+        place = message.segments[index].place
+        message.warn("a line break stands inside the segment; kept as part of it", place, "100")
+    _check(message)
+    return message
+
+
+def opening(raw: bytes) -> bytes:
+    """The message from its MSH on, past white space and a byte order mark.
+
+    Raises ParseError at MSH where something else comes first.
+    """
+    body = raw.lstrip(_BEFORE).removeprefix(_BOM).lstrip(_BEFORE)
+    if not body.startswith(b"MSH"):
+        raise ParseError("a message must begin with MSH", place="MSH")
+    return body
+
+
+def header_line(body: bytes) -> bytes:
+    """The first line: up to the first CR or LF, whichever is nearer."""
+    return body.partition(b"\r")[0].partition(b"\n")[0]
+
+
+def charset_name(line: str, marks: Delimiters) -> str:
+    """MSH-18, its first repetition that names a set; "" for none."""
+    fields = line.split(marks.field, 18)
+    names = fields[17].split(marks.repetition) if len(fields) > 17 else []
+    return next((name for name in map(str.strip, names) if name), "")
+
+
+def _lines(text: str, mark: str) -> tuple[list[str], list[int]]:
+    """The segments' texts, and which of them (by index) a line break had cut in two.
+
+    A line that can't be a segment belongs to the one before it.
+    """
+    pieces: list[list[str]] = []
+    broken: dict[int, None] = {}
+    for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r"):
+        if _begins_segment(line, mark):
+            pieces.append([line])
+        elif _begins_segment(stripped := line.lstrip(), mark):
+            pieces.append([stripped])
+        elif stripped:
+            pieces[-1].append(line)
+            broken[len(pieces) - 1] = None
+    return ["\n".join(piece) for piece in pieces], list(broken)
+
+
+def _begins_segment(line: str, mark: str) -> bool:
+    name = line[:3]
+    return line[3:4] in (mark, "") and len(name) == 3 and name.isupper() and name.isalnum()
+
+
+def _check(message: Message) -> None:
+    header = message.segments[0]
+    for number in (9, 10):
+        if header.text(number) is None:
+            place = f"MSH-{number}"
+            raise ParseError(f"{place} is required", place=place, condition="101")
+    if len(message.all("MSH")) > 1:
+        raise ParseError("a second message follows in the same frame", place="MSH[2]")
+    if len(set(header.fields[2])) < len(header.fields[2]):
+        message.warn("MSH-2 repeats a delimiter; each is taken once", "MSH-2")
+    if not message.version:
+        message.warn("MSH-12 is missing; read all the same", "MSH-12", "101")
+    elif message.version not in VERSIONS:
+        message.warn("MSH-12 isn't a version that is known; read all the same", "MSH-12", "203")
+
+
+def _nth(value: str, mark: str, number: int) -> str:
+    """The part of that number, from 1; "" where there is none."""
+    if mark not in value:
+        return value if number == 1 else ""
+    parts = value.split(mark, number)
+    return parts[number - 1] if 0 < number <= len(parts) else ""
+
+
+def _place(segment: Segment, field: int, repetition: int) -> str:
+    suffix = f"[{repetition}]" if repetition > 1 else ""
+    return f"{segment.place}-{field}{suffix}"

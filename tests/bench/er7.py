@@ -1,0 +1,120 @@
+"""What reading a message costs: ``python tests/bench/er7.py``, one run, ratios side by side.
+
+The message is a REF^I12 of about 3 kB. "bare split" is the floor: cut at every delimiter that the
+reads need, nothing else. Figures are the best of several rounds, in microseconds a message.
+"""
+
+from __future__ import annotations
+
+import sys
+import timeit
+from pathlib import Path
+
+from hl7apy.consts import VALIDATION_LEVEL
+from hl7apy.parser import parse_message
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from gateway.parse.er7 import parse
+
+REFERRAL = "\r".join(
+    [
+        "MSH|^~\\&|CLINIC^1.2.3^ISO|CEDARGEN|HUB|GATEWAY|20250301101500-0600||REF^I12^REF_I12|"
+        "MSG00001|P|2.5.1|||AL|NE|USA|UNICODE UTF-8",
+        "RF1|P^Pending^HL70283|R^Routine^HL70280|MED^Medical^HL70281|WR^Written^HL70282|"
+        "OP^Outpatient^HL70284|REF-7781^CLINIC|20250301|20250901|20250301|HS^Housing^HL70336",
+        *(
+            f"PRD|{role}|DOE\\S\\{n}^JANE^Q^^DR^MD|{n} MAIN ST^SUITE 4^CEDAR^IA^52401^USA^B|"
+            f"NORTHSIDE PANTRY^^^^|^WPN^PH^^1^319^55501{n:02}~^NET^Internet^a{n}@example.org||"
+            f"{n}778^NPI~{n}991^LOCAL|20200101|20991231"
+            for n, role in enumerate(("RP", "RT", "PP", "CP", "OT"), 10)
+        ),
+        "PID|1||MRN001^^^CEDARGEN^MR~999-12-3456^^^SSA^SS~DL12345^^^IA^DL||SMITH^MARY^ANN^JR^MS^^L~"
+        "JONES^MARY^^^^^M||19800412|F||2106-3^White^HL70005|12 OAK ST^APT 3^CEDAR^IA^52402^USA^H~"
+        "PO BOX 9^^CEDAR^IA^52402^USA^M|LINN|^PRN^PH^^1^319^5551234~^PRN^CP^^1^319^5559876|"
+        "^WPN^PH^^1^319^5550000|en^English^HL70296|M^Married^HL70002|CHR^Christian^HL70006|ACC55",
+        *(
+            f"NK1|{n}|SMITH^JOHN^{n}|SPO^Spouse^HL70063|12 OAK ST^^CEDAR^IA^52402^USA|"
+            f"^PRN^PH^^1^319^555{n:04}||EC^Emergency contact^HL70131"
+            for n in range(1, 4)
+        ),
+        *(
+            f"DG1|{n}|I10|Z59.{n}^Housing and economic circumstances {n}^I10C|"
+            f"Homelessness\\T\\instability|20250214|W"
+            for n in range(1, 5)
+        ),
+        *(
+            f"OBX|{n}|CE|7180{n}-2^Housing status^LN||LA31993-{n}^I have a place to live^LN||||||F|"
+            f"||20250228|||1234^DOE^JANE"
+            for n in range(1, 6)
+        ),
+        "NTE|1|L|Please call in the afternoon\\.br\\Interpreter needed",
+    ]
+).encode()
+
+READS = [
+    *(("MSH", n, 1, 1) for n in (3, 4, 7, 9, 10, 12)),
+    *(("PID", 3, 1, c) for c in (1, 4, 5)),
+    *(("PID", 5, 1, c) for c in (1, 2, 3)),
+    *(("PID", n, 1, 1) for n in (7, 8, 10, 15, 16)),
+    *(("PID", 11, 1, c) for c in (1, 3, 4, 5)),
+    *(("RF1", n, 1, 1) for n in (1, 6, 7)),
+    ("PID", 3, 2, 1),
+]
+
+
+def ours() -> list[str | None]:
+    message = parse(REFERRAL)
+    texts = []
+    for name, field, repetition, component in READS:
+        segment = message.first(name)
+        assert segment is not None
+        texts.append(segment.text(field, repetition, component))
+    return texts
+
+
+def bare() -> list[str]:
+    segments: dict[str, list[str]] = {}
+    for line in REFERRAL.decode().split("\r"):
+        segments.setdefault(line[:3], line.split("|"))
+    texts = []
+    for name, field, repetition, component in READS:
+        cells = segments[name]
+        value = cells[field - (name == "MSH")]
+        texts.append(value.split("~")[repetition - 1].split("^")[component - 1])
+    return texts
+
+
+def oracle() -> list[str]:
+    message = parse_message(
+        REFERRAL.decode(), validation_level=VALIDATION_LEVEL.TOLERANT, find_groups=False
+    )
+    texts = []
+    for name, field, repetition, component in READS:
+        segment = next(child for child in message.children if child.name == name)
+        cell = getattr(segment, f"{name}_{field}")[repetition - 1].to_er7()
+        texts.append(cell.split("^")[component - 1])
+    return texts
+
+
+def microseconds(run: object, times: int) -> float:
+    return min(timeit.repeat(run, number=times, repeat=5)) / times * 1e6  # type: ignore[arg-type]
+
+
+def main() -> None:
+    assert ours() == bare() == oracle()
+    rows = [
+        ("bare split", microseconds(bare, 2000)),
+        ("gateway.parse.er7", microseconds(ours, 2000)),
+    ]
+    rows.append(("parse only", microseconds(lambda: parse(REFERRAL), 2000)))
+    rows.append(("hl7apy, tolerant", microseconds(oracle, 3)))
+    floor = rows[0][1]
+    print(f"REF^I12, {len(REFERRAL)} bytes, {len(READS)} reads")
+    print(f"{'':20}{'µs/message':>12}{'x floor':>10}")
+    for name, cost in rows:
+        print(f"{name:20}{cost:12.1f}{cost / floor:10.1f}")
+
+
+if __name__ == "__main__":
+    main()
