@@ -1,0 +1,234 @@
+"""From a value of a FHIR type to its search rows: one small function for each kind and type.
+
+R4 search, 3.1.1.4: which parts of which data type each kind of parameter looks at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from gateway.fhir import codes
+from gateway.fhir.elements import Element
+from gateway.fhir.expressions import LITERAL
+from gateway.fhir.rows import (
+    BEGINNING,
+    END,
+    DateRow,
+    IndexRow,
+    NumberRow,
+    QuantityRow,
+    ReferenceRow,
+    StringRow,
+    TokenRow,
+    UriRow,
+)
+from gateway.fhir.search_values import normalise, span
+
+Maker = Callable[[str, Any, Element | None], Iterator[IndexRow]]
+"""(parameter, value, its element) to rows. The value has passed gate 1."""
+
+
+# --- token ---------------------------------------------------------------------------------------
+
+
+def _coding(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    if "code" in value or "system" in value:
+        yield TokenRow(param, value.get("system", ""), value.get("code", ""))
+
+
+def _concept(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
+    for coding in value.get("coding", ()):
+        yield from _coding(param, coding, element)
+
+
+def _identifier(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    if "value" in value or "system" in value:
+        yield TokenRow(param, value.get("system", ""), value.get("value", ""))
+
+
+def _contact(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    if "value" in value:
+        yield TokenRow(param, "", value["value"])
+
+
+def _code(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
+    binding = element.binding if element else None
+    yield TokenRow(param, (binding.system if binding else None) or "", value)
+
+
+def _plain_token(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield TokenRow(param, "", value)
+
+
+def _boolean(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield TokenRow(param, "", "true" if value else "false")
+
+
+# --- string --------------------------------------------------------------------------------------
+
+
+def _string(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield StringRow(param, normalise(value), value)
+
+
+def _parts(*names: str) -> Maker:
+    def make(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
+        for name in names:
+            part = value.get(name, ())
+            for text in part if isinstance(part, list) else (part,) if part else ():
+                if text is not None:
+                    yield from _string(param, text, element)
+
+    return make
+
+
+# --- reference -----------------------------------------------------------------------------------
+
+
+def _reference(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    literal = value.get("reference")
+    if literal is None:
+        if "identifier" in value:
+            yield ReferenceRow(param, value.get("type", ""), "", "")
+        return
+    match = LITERAL.fullmatch(literal)
+    if match is None or match["base"]:
+        yield ReferenceRow(param, "", "", literal.partition("/_history/")[0])
+    else:
+        yield ReferenceRow(param, match["type"], match["id"], "")
+
+
+def _canonical(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield ReferenceRow(param, "", "", value)
+    unversioned, bar, _version = value.partition("|")
+    if bar:
+        yield ReferenceRow(param, "", "", unversioned)
+
+
+def _resource(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield ReferenceRow(param, value.get("resourceType", ""), value.get("id", ""), "")
+
+
+# --- date ----------------------------------------------------------------------------------------
+
+
+def _date(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    found = span(value)
+    if found:
+        yield DateRow(param, *found)
+
+
+def _period(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    low, high = _ends(value)
+    if low != BEGINNING or high != END:
+        yield DateRow(param, low, high)
+
+
+def _ends(period: Mapping[str, Any]) -> tuple[int, int]:
+    start, end = span(period.get("start", "")), span(period.get("end", ""))
+    return start[0] if start else BEGINNING, end[1] if end else END
+
+
+def _timing(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    """Only the outer limits of a Timing count."""
+    spans = [found for event in value.get("event", ()) if event and (found := span(event))]
+    bounds = value.get("repeat", {}).get("boundsPeriod")
+    if bounds:
+        spans.append(_ends(bounds))
+    if spans:
+        yield DateRow(param, min(low for low, _ in spans), max(high for _, high in spans))
+
+
+# --- number and quantity -------------------------------------------------------------------------
+
+
+def _number(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield NumberRow(param, float(value), float(value))
+
+
+def _number_range(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    low, high = _range(value)
+    yield NumberRow(param, low, high)
+
+
+def _quantity(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    if "value" not in value:
+        return
+    number = float(value["value"])
+    below = value.get("comparator", "")[:1] == "<"
+    above = value.get("comparator", "")[:1] == ">"
+    low, high = -math.inf if below else number, math.inf if above else number
+    yield QuantityRow(param, low, high, *_unit(value))
+
+
+def _money(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    if "value" in value:
+        number, currency = float(value["value"]), value.get("currency", "")
+        yield QuantityRow(param, number, number, codes.CURRENCY, currency, currency)
+
+
+def _quantity_range(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    unit = _unit(value.get("low") or value.get("high") or {})
+    yield QuantityRow(param, *_range(value), *unit)
+
+
+def _range(value: Mapping[str, Any]) -> tuple[float, float]:
+    low, high = value.get("low", {}).get("value"), value.get("high", {}).get("value")
+    return -math.inf if low is None else float(low), math.inf if high is None else float(high)
+
+
+def _unit(value: Mapping[str, Any]) -> tuple[str, str, str]:
+    return value.get("system", ""), value.get("code", ""), value.get("unit", "")
+
+
+# --- uri -----------------------------------------------------------------------------------------
+
+
+def _uri(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+    yield UriRow(param, value)
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+_QUANTITIES: dict[str, Maker] = dict.fromkeys(
+    ("Quantity", "Age", "Duration", "Distance", "Count"), _quantity
+)
+_NAME = _parts("text", "family", "given", "prefix", "suffix")
+_ADDRESS = _parts("text", "line", "city", "district", "state", "postalCode", "country")
+
+MAKERS: Final[Mapping[str, Mapping[str, Maker]]] = {
+    "token": {
+        "Coding": _coding,
+        "CodeableConcept": _concept,
+        "Identifier": _identifier,
+        "ContactPoint": _contact,
+        "code": _code,
+        "boolean": _boolean,
+        **dict.fromkeys(("id", "string", "uri", "canonical", "oid"), _plain_token),
+    },
+    "string": {
+        **dict.fromkeys(("string", "markdown", "code"), _string),
+        "HumanName": _NAME,
+        "Address": _ADDRESS,
+    },
+    "reference": {
+        "Reference": _reference,
+        "canonical": _canonical,
+        "uri": _canonical,
+        "Resource": _resource,
+    },
+    "date": {
+        **dict.fromkeys(("date", "dateTime", "instant"), _date),
+        "Period": _period,
+        "Timing": _timing,
+    },
+    "number": {
+        **dict.fromkeys(("decimal", "integer", "positiveInt", "unsignedInt"), _number),
+        "Range": _number_range,
+    },
+    "quantity": {**_QUANTITIES, "Money": _money, "Range": _quantity_range},
+    "uri": dict.fromkeys(("uri", "url", "canonical", "oid", "uuid"), _uri),
+}
+"""By kind of parameter and type of value."""
