@@ -1,0 +1,13 @@
+"""The mapping language: maps loaded, checked and compiled; Records made into FHIR R4 resources.
+
+The guide is ``mappings/README.md``. A map's way is ``source`` (YAML with places), ``maps`` (which
+file is in force), ``rules``, ``verbs`` and ``resources`` (closures, checked against R4), ``plans``
+(by event); ``library`` holds the whole and translates.
+"""
+
+from gateway.translate.agency import is_agency_id
+from gateway.translate.ids import identity
+from gateway.translate.library import Library, load, translate
+from gateway.translate.merge import merge
+
+__all__ = ["Library", "identity", "is_agency_id", "load", "merge", "translate"]

@@ -1,0 +1,171 @@
+"""``agency.yaml``: who an agency is, how it sends, and how its loops close."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.model import HUB, Agency, Closing, Sender
+from gateway.translate.source import (
+    Block,
+    Yaml,
+    block,
+    flag,
+    read_yaml,
+    refuse,
+    several,
+    text,
+    texts,
+)
+from gateway.translate.tables import Table, read_table
+
+FILE: Final = "agency.yaml"
+
+_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+_KEYS: Final = frozenset(
+    {"agency", "name", "aliases", "identifiers", "feeds", "authorities", "tables"}
+    | {"closes-loops-by"}
+)
+_FEED: Final = frozenset({"kind", "timezone", "charset", "sending"})
+_OUTCOMES: Final = frozenset({"oru", "rri"})
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An agency as its folder describes it: itself, its tables, and where its own maps lie."""
+
+    agency: Agency
+    tables: dict[str, Table]
+    folder: Path | None = None
+
+
+def is_agency_id(text: str) -> bool:
+    """Whether ``text`` can be an agency's id: small letters, digits and ``-``, not ``hub``."""
+    return bool(_ID.fullmatch(text)) and text != HUB
+
+
+def read_profile(id_: str, folder: Path, shown: str) -> Profile:
+    """An agency's folder; MapError with file:line for what can't be understood."""
+    body = read_yaml(folder / FILE, f"{shown}/{FILE}")
+    body.refuse_unknown(_KEYS, "an agency")
+    if text(body.need("agency"), "'agency'") != id_:
+        refuse(body.places["agency"], f"this is the folder of '{id_}'")
+    if not is_agency_id(id_):
+        refuse(body.places["agency"], "an id is small letters, digits and '-'")
+    feed = _feed(body)
+    agency = Agency(
+        id=id_,
+        name=text(body.need("name"), "'name'"),
+        timezone=_timezone(feed),
+        charset=_charset(feed),
+        senders=_senders(feed),
+        authorities=_authorities(body),
+        identifiers=_identifiers(body),
+        aliases=tuple(one for one, _ in texts(body.items["aliases"], "an alias"))
+        if "aliases" in body.items
+        else (),
+        closing=_closing(body),
+    )
+    return Profile(agency, _tables(body, folder, shown), folder)
+
+
+def _feed(body: Block) -> Block | None:
+    """The agency's feed of HL7 v2; None where it has none."""
+    if (item := body.get("feeds")) is None:
+        return None
+    feeds = [block(one, "a feed") for one in several(item)]
+    for feed in feeds:
+        feed.refuse_unknown(_FEED, "a feed")
+        kind = feed.need("kind")
+        if text(kind, "'kind'") != "hl7v2":
+            refuse(kind.place, "the kinds of feeds are: hl7v2")
+    if len(feeds) > 1:
+        refuse(feeds[1].place, "one feed of a kind")
+    return feeds[0] if feeds else None
+
+
+def _timezone(feed: Block | None) -> str:
+    item = feed.get("timezone") if feed else None
+    if item is None:
+        return ""
+    name = text(item, "'timezone'")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        refuse(item.place, f"'{name}' is no timezone of the IANA database")
+    return name
+
+
+def _charset(feed: Block | None) -> str:
+    item = feed.get("charset") if feed else None
+    name = text(item, "'charset'") if item is not None else "auto"
+    if item is not None and name != "auto":
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            refuse(item.place, f"'{name}' is no charset that Python knows")
+    return name
+
+
+def _senders(feed: Block | None) -> tuple[Sender, ...]:
+    item = feed.get("sending") if feed else None
+    return tuple(_sender(one) for one in several(item)) if item is not None else ()
+
+
+def _sender(item: Yaml) -> Sender:
+    body = block(item, "a sender")
+    body.refuse_unknown(frozenset({"application", "facility"}), "a sender")
+    parts = {key: text(value, key) for key, value in body.items.items()}
+    if not any(parts.values()):
+        refuse(item.place, "a sender has an application or a facility")
+    return Sender(**parts)
+
+
+def _authorities(body: Block) -> dict[str, str]:
+    if (item := body.get("authorities")) is None:
+        return {}
+    found = block(item, "'authorities'")
+    return {name: text(value, "a system") for name, value in found.items.items()}
+
+
+def _identifiers(body: Block) -> tuple[tuple[str, str], ...]:
+    if (item := body.get("identifiers")) is None:
+        return ()
+    found = [block(one, "an identifier") for one in several(item)]
+    for one in found:
+        one.refuse_unknown(frozenset({"system", "value"}), "an identifier")
+    return tuple(
+        (text(one.need("system"), "'system'"), text(one.need("value"), "'value'")) for one in found
+    )
+
+
+def _closing(body: Block) -> Closing | None:
+    if (item := body.get("closes-loops-by")) is None:
+        return None
+    found = block(item, "'closes-loops-by'")
+    found.refuse_unknown(frozenset({"rri", "outcome", "to"}), "'closes-loops-by'")
+    reply = "rri" if "rri" in found.items and flag(found.items["rri"], "'rri'") else ""
+    outcome = text(found.items["outcome"], "'outcome'") if "outcome" in found.items else ""
+    if outcome and outcome not in _OUTCOMES:
+        refuse(found.places["outcome"], f"'outcome' is {' or '.join(sorted(_OUTCOMES))}")
+    to = text(found.items["to"], "'to'") if "to" in found.items else ""
+    if to and not re.fullmatch(r"mllp://[^/:\s]+:\d{1,5}", to):
+        refuse(found.places["to"], "'to' is mllp://host:port")
+    return Closing(reply, outcome, to)
+
+
+def _tables(body: Block, folder: Path, shown: str) -> dict[str, Table]:
+    if (item := body.get("tables")) is None:
+        return {}
+    found: dict[str, Table] = {}
+    for name, value in block(item, "'tables'").items.items():
+        written = text(value, "a table's file")
+        path = folder / written
+        if not path.is_file() or folder.resolve() not in path.resolve().parents:
+            refuse(value.place, f"there is no file '{written}' in the agency's folder")
+        found[name] = read_table(name, path, f"{shown}/{written}")
+    return found

@@ -1,0 +1,235 @@
+"""Conditions: ``PID-8 = F and not (PV1-2 in (O, E) or DG1 exists)``, compiled to closures.
+
+Recursive descent over ``not``, ``and``, ``or`` and brackets. A test is true if one of the
+repetitions that its path meets satisfies it; ``!=`` is ``not … =``; an empty field equals ``''``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NoReturn
+
+from gateway.model import NULL, Node
+from gateway.translate.paths import (
+    First,
+    Frame,
+    Path,
+    compile_first,
+    compile_nodes,
+    compile_segments,
+    filled,
+    is_path,
+    parse_path,
+)
+from gateway.translate.run import Nodes, Run, Scope, Test
+from gateway.translate.source import refuse
+
+_TOKEN: Final = re.compile(
+    r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<sign>!=|[=(),])"""
+    r"""|(?P<word>(?:[^\s(),=!'"\[\]]|\[[^\]]*\])+))"""
+)
+_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "exists", "matches"})
+_COMPONENT: Final = re.compile(r"[1-9]\d*(?:\.[1-9]\d*)?")
+
+
+def compile_condition(text: str, frame: Frame, place: str) -> Test:
+    """A condition's closure; MapError at ``place`` where it can't be read."""
+    return _Parser(text, frame, place).whole()
+
+
+def compile_choice(text: str, frame: Frame, place: str) -> Test:
+    """A repetition's condition, ``5=MR``: bare numbers are its components."""
+    return _Parser(text, frame, place, numbers=True).whole()
+
+
+class _Parser:
+    """One condition on its way from text to closure."""
+
+    def __init__(self, text: str, frame: Frame, place: str, *, numbers: bool = False) -> None:
+        self.text, self.frame, self.place, self.numbers = text, frame, place, numbers
+        self.tokens = self._tokens()
+        self.at = 0
+
+    def _tokens(self) -> list[str]:
+        tokens, at = [], 0
+        rest = self.text.rstrip()
+        while at < len(rest):
+            match = _TOKEN.match(rest, at)
+            if match is None:
+                self._fail()
+            tokens.append(match.group().strip())
+            at = match.end()
+        return tokens
+
+    def _fail(self) -> NoReturn:
+        refuse(self.place, f"'{self.text}' is not a condition")
+
+    def _peek(self) -> str:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def _take(self, wanted: str = "") -> str:
+        token = self._peek()
+        if not token or (wanted and token != wanted):
+            self._fail()
+        self.at += 1
+        return token
+
+    def _skip(self, token: str) -> bool:
+        if self._peek() != token:
+            return False
+        self.at += 1
+        return True
+
+    def whole(self) -> Test:
+        """The whole text, to its last token."""
+        test = self._or()
+        if self._peek():
+            self._fail()
+        return test
+
+    def _or(self) -> Test:
+        tests = [self._and()]
+        while self._skip("or"):
+            tests.append(self._and())
+        return tests[0] if len(tests) == 1 else _any(tests)
+
+    def _and(self) -> Test:
+        tests = [self._not()]
+        while self._skip("and"):
+            tests.append(self._not())
+        return tests[0] if len(tests) == 1 else _all(tests)
+
+    def _not(self) -> Test:
+        if self._skip("not"):
+            return _negated(self._not())
+        if self._skip("("):
+            test = self._or()
+            self._take(")")
+            return test
+        return self._comparison()
+
+    def _comparison(self) -> Test:
+        left = self._take()
+        if self._skip("exists"):
+            return self._exists(left)
+        path = self._path(left)
+        if self._skip("="):
+            return self._among(path, frozenset({self._literal()}))
+        if self._skip("!="):
+            return _negated(self._among(path, frozenset({self._literal()})))
+        if self._skip("in"):
+            return self._among(path, self._literals())
+        self._take("matches")
+        return _matches(compile_nodes(path, compile_choice, self.place), self._pattern())
+
+    def _among(self, path: Path, texts: frozenset[str]) -> Test:
+        if path.is_single:
+            return _only_one_of(compile_first(path, compile_choice, self.place), texts)
+        return _one_of(compile_nodes(path, compile_choice, self.place), texts)
+
+    def _literals(self) -> frozenset[str]:
+        self._take("(")
+        found = {self._literal()}
+        while self._skip(","):
+            found.add(self._literal())
+        self._take(")")
+        return frozenset(found)
+
+    def _literal(self) -> str:
+        token = self._take()
+        if token[0] in "'\"":
+            return token[1:-1]
+        if token in _KEYWORDS or not re.fullmatch(r"\w+", token):
+            refuse(self.place, f"'{token}' stands where a text belongs: put it in quotes")
+        return token
+
+    def _pattern(self) -> re.Pattern[str]:
+        token = self._literal()
+        try:
+            return re.compile(token)
+        except re.error:
+            refuse(self.place, f"'{token}' is not a regular expression")
+
+    def _path(self, token: str) -> Path:
+        if self.numbers and _COMPONENT.fullmatch(token):
+            token = f".{token}"
+        if not is_path(token):
+            refuse(self.place, f"'{token}' stands where a path belongs")
+        return parse_path(token, self.frame, self.place)
+
+    def _exists(self, token: str) -> Test:
+        if not is_path(token) and not self.numbers:
+            segments = compile_segments(parse_path(token, self.frame, self.place))
+            return lambda run, scope, node: bool(segments(scope))
+        path = self._path(token)
+        if path.is_single:
+            return _only_filled(compile_first(path, compile_choice, self.place))
+        return _filled(compile_nodes(path, compile_choice, self.place))
+
+
+# --- what runs -----------------------------------------------------------------------------------
+
+
+def _any(tests: list[Test]) -> Test:
+    if len(tests) == 2:
+        one, two = tests
+        return lambda run, scope, node: one(run, scope, node) or two(run, scope, node)
+    return lambda run, scope, node: any(test(run, scope, node) for test in tests)
+
+
+def _all(tests: list[Test]) -> Test:
+    if len(tests) == 2:
+        one, two = tests
+        return lambda run, scope, node: one(run, scope, node) and two(run, scope, node)
+    return lambda run, scope, node: all(test(run, scope, node) for test in tests)
+
+
+def _negated(test: Test) -> Test:
+    return lambda run, scope, node: not test(run, scope, node)
+
+
+def _one_of(nodes: Nodes, texts: frozenset[str]) -> Test:
+    if_empty = "" in texts
+
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        empty = True
+        for one in nodes(run, scope, node):
+            text = one.text()
+            if text is not None and text != NULL:
+                empty = False
+                if text in texts:
+                    return True
+        return empty and if_empty
+
+    return test
+
+
+def _only_one_of(first: First, texts: frozenset[str]) -> Test:
+    if_empty = "" in texts
+
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        found = first(run, scope, node)
+        text = found.text() if found is not None else None
+        return if_empty if text is None or text == NULL else text in texts
+
+    return test
+
+
+def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        texts = (one.text() for one in nodes(run, scope, node))
+        return any(text is not None and pattern.fullmatch(text) is not None for text in texts)
+
+    return test
+
+
+def _filled(nodes: Nodes) -> Test:
+    return lambda run, scope, node: any(filled(one) for one in nodes(run, scope, node))
+
+
+def _only_filled(first: First) -> Test:
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        found = first(run, scope, node)
+        return found is not None and filled(found)
+
+    return test

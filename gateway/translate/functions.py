@@ -1,0 +1,111 @@
+"""``fn:`` the functions that a map may call: node in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote
+
+from gateway.model import NULL, Node
+from gateway.translate.run import Run
+
+BASE: Final = "https://care-gateway.example/fhir"
+"""Where the gateway's own URIs begin."""
+
+V2_TABLE: Final = "http://terminology.hl7.org/CodeSystem/v2-"
+
+_OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_URI: Final = re.compile(r"(?:urn:[a-z0-9]{2,}:|[a-z][a-z0-9+.-]+://)\S+")
+_TABLE: Final = re.compile(r"HL7-?(\d{1,4})")
+
+Function = Callable[[Run, Node], str | None]
+
+
+def leaf(run: Run, node: Node | None) -> str | None:
+    """A node's text; None where empty. ``""`` is None too, and noted in ``run.null``."""
+    text = node.text() if node is not None else None
+    if text == NULL:
+        run.null = True
+        return None
+    return text
+
+
+def as_uri(text: str) -> str | None:
+    """``urn:oid:``, ``urn:uuid:`` or a URI as it stands; None for anything else."""
+    found = text.strip()
+    if _OID.fullmatch(found):
+        return f"urn:oid:{found}"
+    if _UUID.fullmatch(found):
+        return f"urn:uuid:{found.lower()}"
+    return found if _URI.fullmatch(found) else None
+
+
+def authority(run: Run, node: Node) -> str | None:
+    """The system URI of an HD: namespace, universal id, its type (v2.8.2 §2A.3.34).
+
+    The agency's word comes first, then what is globally unique, then a URI within the agency.
+    """
+    namespace, universal = leaf(run, node.child(1)), leaf(run, node.child(2))
+    known = run.agency.authorities
+    if namespace and namespace in known:
+        return known[namespace]
+    if universal and (found := as_uri(universal) or known.get(universal)):
+        return found
+    name = namespace or universal
+    if not name:
+        return None
+    run.warn(node, "no system is declared for this assigning authority; one of the agency's own")
+    return own(run.agency.id, "authority", name)
+
+
+def coding_system(run: Run, node: Node) -> str | None:
+    """The URI of a coding system's name (CWE.3, table 0396)."""
+    name = (leaf(run, node) or "").strip()
+    if not name:
+        return None
+    if found := run.find("coding-systems", run.coding_systems, name):
+        return found.target or None
+    if match := _TABLE.fullmatch(name):
+        return f"{V2_TABLE}{match[1].zfill(4)}"
+    return as_uri(name) or own(run.agency.id, "code-system", name)
+
+
+@lru_cache(1024)
+def own(agency: str, kind: str, name: str) -> str:
+    """A stable URI for what only the agency can explain."""
+    return f"{BASE}/agency/{agency}/{kind}/{quote(name.strip(), safe='')}"
+
+
+def uri(run: Run, node: Node) -> str | None:
+    """OID, UUID or URI as a URI."""
+    text = leaf(run, node)
+    return as_uri(text) if text else None
+
+
+def _of_text(change: Callable[[str], str]) -> Function:
+    def function(run: Run, node: Node) -> str | None:
+        text = leaf(run, node)
+        return change(text) or None if text else None
+
+    return function
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character in "0123456789")
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
+    {
+        "authority": authority,
+        "coding-system": coding_system,
+        "digits": _of_text(_digits),
+        "lower": _of_text(str.lower),
+        "upper": _of_text(str.upper),
+        "uri": uri,
+    }
+)
+"""The allow-list."""

@@ -1,0 +1,29 @@
+"""Identity: the same record has the same id, in every message and in any order of repetitions."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+from uuid import UUID
+
+SPACE: Final = UUID("6f1d3c2e-7f0a-5b8e-9a41-2c0f4be1d7a3")
+"""The namespace of all ids that maps make. Changing it would fork every record in every hub."""
+
+
+_PREFIX: Final = SPACE.bytes
+
+
+def identity(agency: str, type_: str, system: str, value: str) -> str:
+    """The id of the resource that an agency knows by (system, value).
+
+    A UUIDv5 (RFC 9562 §5.5), as ``uuid.uuid5`` makes it in four times the time.
+    """
+    name = "\n".join((agency, type_, system, value))
+    digest = hashlib.sha1(_PREFIX + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big") & _FREE | _VERSION_5
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_FREE: Final = ~(0xF << 76 | 0x3 << 62)
+_VERSION_5: Final = 0x5 << 76 | 0x2 << 62

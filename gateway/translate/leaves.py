@@ -1,0 +1,175 @@
+"""Rules that end in one value: primitives, codes through tables, text that is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gateway.errors import TranslateError
+from gateway.fhir.elements import Element
+from gateway.model import NULL, Node
+from gateway.translate.functions import Function, leaf
+from gateway.translate.run import Found, Run, Scope
+from gateway.translate.sites import Leaf
+from gateway.translate.tables import Table
+from gateway.translate.values import READERS, Reader, read_text
+
+Unmapped = Literal["text", "warn", "reject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table as a rule uses it. ``standard`` is None where only agencies have it."""
+
+    name: str
+    standard: Table | None
+    unmapped: Unmapped
+
+    def find(self, run: Run, code: str, node: Node) -> Found | None:
+        """The row; None for a code that the table lacks, warned of or refused as declared."""
+        found = run.find(self.name, self.standard, code)
+        if found is None and self.unmapped != "text":
+            text = f"a code that the table '{self.name}' lacks"
+            if self.unmapped == "reject":
+                raise TranslateError(text, place=node.place, code="code-invalid", condition="103")
+            run.warn(node, text, "code-invalid", "103")
+        return found
+
+
+def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -> Leaf:
+    """A primitive without a table; of a required binding only its codes pass."""
+    convert = READERS[type_]
+    if function is None and codes is None:
+        return _as_sent if convert is read_text else _straight(convert)
+
+    def read(run: Run, node: Node) -> Any:
+        text = function(run, node) if function else leaf(run, node)
+        value = convert(run, text, node) if text is not None else None
+        if codes is not None and value is not None and value not in codes:
+            run.warn(node, "a code that FHIR doesn't allow here", "code-invalid", "103")
+            return None
+        return value
+
+    return read
+
+
+def _as_sent(run: Run, node: Node) -> str | None:
+    text = node.text()
+    if text is None or text.isspace():
+        return None
+    if text == NULL:
+        run.null = True
+        return None
+    return text
+
+
+def _straight(convert: Reader) -> Leaf:
+    def read(run: Run, node: Node) -> Any:
+        text = node.text()
+        if text is None:
+            return None
+        if text == NULL:
+            run.null = True
+            return None
+        return convert(run, text, node)
+
+    return read
+
+
+def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
+    """A primitive by a table."""
+    convert = READERS[type_]
+
+    def read(run: Run, node: Node) -> Any:
+        text = function(run, node) if function else leaf(run, node)
+        if text is None:
+            return None
+        found = lookup.find(run, text, node)
+        if found is not None:
+            text = found.target
+        elif lookup.unmapped != "text":
+            return None
+        return convert(run, text, node) if text else None
+
+    return read
+
+
+def coding(lookup: Lookup, function: Function | None, *, concept: bool) -> Leaf:
+    """A Coding, or (``concept``) a CodeableConcept, by a table."""
+
+    def read(run: Run, node: Node) -> dict[str, Any] | None:
+        text = function(run, node) if function else leaf(run, node)
+        if text is None:
+            return None
+        found = lookup.find(run, text, node)
+        if found is None:
+            return {"text" if concept else "display": text}
+        if not found.target:
+            return None
+        made = coded(found)
+        return {"coding": [made]} if concept else made
+
+    return read
+
+
+def concept_kept(lookup: Lookup, function: Function | None, original: Leaf) -> Leaf:
+    """A CodeableConcept as a data type map makes it, with the table's coding put first."""
+
+    def read(run: Run, node: Node) -> dict[str, Any] | None:
+        concept: dict[str, Any] | None = original(run, node)
+        text = function(run, node) if function else leaf(run, node)
+        found = lookup.find(run, text, node) if text is not None else None
+        if found is None or not found.target:
+            return concept
+        concept = concept or {}
+        return {**concept, "coding": [coded(found), *concept.get("coding", ())]}
+
+    return read
+
+
+def coded(found: Found) -> dict[str, str]:
+    """A table's row as a Coding."""
+    made = {"system": found.system, "code": found.target, "display": found.display}
+    return {name: value for name, value in made.items() if value}
+
+
+def codes_of(element: Element) -> frozenset[str] | None:
+    """The codes of a required binding of a ``code``; None for everything else."""
+    if element.types[0] != "code" or element.binding is None:
+        return None
+    return element.binding.codes
+
+
+def joined(parts: list[tuple[Callable[..., Any], bool]], between: str) -> Callable[..., Any]:
+    """Text of all parts that have one; nothing where only constants do.
+
+    ``parts`` are (read, weighs); a read gives a text, or a list of texts.
+    """
+
+    def read(run: Run, scope: Scope, node: Node | None) -> str | None:
+        texts: list[str] = []
+        found = False
+        for part, weighs in parts:
+            value = part(run, scope, node)
+            if value is None:
+                continue
+            found = found or weighs
+            texts.extend(value if isinstance(value, list) else (value,))
+        return between.join(texts) if found else None
+
+    return read
+
+
+def filled_up(read: Leaf, extra: Mapping[str, Callable[[], object]]) -> Leaf:
+    """An object with the elements of ``extra`` where it lacks them."""
+
+    def full(run: Run, node: Node) -> dict[str, Any] | None:
+        made: dict[str, Any] | None = read(run, node)
+        if made is not None:
+            for name, build in extra.items():
+                if name not in made:
+                    made[name] = build()
+        return made
+
+    return full

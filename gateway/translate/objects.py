@@ -1,0 +1,226 @@
+"""Putting elements together: lists, alternatives, choices and whole objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.fhir.elements import Element, children
+from gateway.model import Node
+from gateway.translate.run import Read, Run, Scope, Test
+from gateway.translate.sites import Leaf, Rule
+from gateway.translate.source import refuse
+
+Components = tuple[bool, tuple[tuple[int, Leaf], ...]]
+"""Whether they make a list, and of each component its number and how it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
+
+    ``names`` are the JSON names that it may make, ``paths`` what it reads. ``components`` are there
+    where its rules do nothing but read one each.
+    """
+
+    name: str
+    read: Read
+    weighs: bool
+    names: tuple[str, ...]
+    default: Callable[[], object] | None = None
+    paths: tuple[str, ...] = ()
+    components: Components | None = None
+
+
+def gather(rules: Sequence[Rule]) -> Read:
+    """All results of all rules, in order; None where there is none."""
+    pairs = tuple((rule.read, rule.many) for rule in rules)
+    if len(pairs) == 1:
+        only, many = pairs[0]
+        return only if many else _listed(only)
+
+    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
+        made: list[Any] = []
+        for one, many in pairs:
+            value = one(run, scope, node)
+            if value is not None:
+                made.extend(value) if many else made.append(value)
+        return made or None
+
+    return read
+
+
+def _listed(one: Read) -> Read:
+    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
+        value = one(run, scope, node)
+        return None if value is None else [value]
+
+    return read
+
+
+def first_of(rules: Sequence[Rule]) -> Read:
+    """The result of the first rule that has one."""
+    reads = tuple(rule.read for rule in rules)
+    if len(reads) == 1:
+        return reads[0]
+
+    def read(run: Run, scope: Scope, node: Node | None) -> Any:
+        for one in reads:
+            value = one(run, scope, node)
+            if value is not None:
+                return value
+        return None
+
+    return read
+
+
+def only_if(test: Test, read: Read) -> Read:
+    """``read`` where ``test`` holds."""
+    return lambda run, scope, node: read(run, scope, node) if test(run, scope, node) else None
+
+
+def needed(parent: str) -> list[tuple[str, ...]]:
+    """What must be in an object: for each, the JSON names of which one must be there."""
+    wanted: dict[str, tuple[str, ...]] = {}
+    for name, element in children(parent).items():
+        if element.min and element.choice is None:
+            wanted[name] = (name,)
+        elif element.demanded and element.choice is not None:
+            wanted[element.choice] = (*wanted.get(element.choice, ()), name)
+    return list(wanted.values())
+
+
+def check_needed(parent: str, parts: Sequence[Part], place: str) -> None:
+    """MapError where no rule makes an element that R4 requires."""
+    made = {name for part in parts for name in part.names}
+    for names in needed(parent):
+        if not made.intersection(names):
+            refuse(place, f"{parent}.{_shown(parent, names)} is required, and no rule makes it")
+
+
+def _shown(parent: str, names: Sequence[str]) -> str:
+    choice = children(parent)[names[0]].choice
+    return f"{choice}[x]" if choice else names[0]
+
+
+def siblings(parent: str, element: Element) -> frozenset[str]:
+    """The other names of an element's choice."""
+    if element.choice is None:
+        return frozenset()
+    names = (name for name, one in children(parent).items() if one.choice == element.choice)
+    return frozenset(names) - {element.path.rpartition(".")[2]}
+
+
+def compose(parent: str, parts: Sequence[Part]) -> Read:
+    """An object of its parts: None where it reads something and finds nothing.
+
+    One that lacks what R4 requires is left out, with a warning.
+    """
+    steps = tuple((part.name, _read(part), part.weighs, *_only(part)) for part in parts)
+    defaults = tuple((part.name, part.default) for part in parts if part.default)
+    always = not any(part.weighs for part in parts)
+    must = tuple(needed(parent))
+
+    def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
+        made: dict[str, Any] = {}
+        found = always
+        for name, one, weighs, number, leaf in steps:
+            if leaf is not None:
+                component = node.child(number)  # type: ignore[union-attr]  # relative: there is one
+                value = leaf(run, component) if component is not None else None
+            else:
+                value = one(run, scope, node)
+            if value is None:
+                continue
+            if weighs:
+                found = True
+            if name:
+                made[name] = value
+            else:
+                made.update(value)
+        if not found or not made:
+            return None
+        for name, build in defaults:
+            if name not in made:
+                made[name] = build()
+        return made if not must or _whole(parent, must, made, run, node) else None
+
+    return read
+
+
+def components(rules: Sequence[Rule], element: Element) -> Components | None:
+    """The components that an element's rules read, where they do nothing else."""
+    found = tuple(rule.component for rule in rules if rule.component is not None)
+    return (element.is_list, found) if len(found) == len(rules) else None
+
+
+def _only(part: Part) -> tuple[int, Leaf | None]:
+    """The one component that makes a single value, and how it is read; (0, None) for others."""
+    if part.components is None or part.components[0] or len(part.components[1]) > 1:
+        return 0, None
+    return part.components[1][0]
+
+
+def _read(part: Part) -> Read:
+    """How a part is read: several components in one loop, without a call for each rule."""
+    if part.components is None:
+        return part.read
+    is_list, pairs = part.components
+    return _all_components(pairs) if is_list else _first_component(pairs)
+
+
+def _all_components(pairs: Sequence[tuple[int, Leaf]]) -> Read:
+    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
+        made: list[Any] = []
+        for number, leaf in pairs:
+            found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
+            value = leaf(run, found) if found is not None else None
+            if value is not None:
+                made.append(value)
+        return made or None
+
+    return read
+
+
+def _first_component(pairs: Sequence[tuple[int, Leaf]]) -> Read:
+    def read(run: Run, scope: Scope, node: Node | None) -> Any:
+        for number, leaf in pairs:
+            found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
+            value = leaf(run, found) if found is not None else None
+            if value is not None:
+                return value
+        return None
+
+    return read
+
+
+def _whole(
+    parent: str,
+    must: Sequence[tuple[str, ...]],
+    made: dict[str, Any],
+    run: Run,
+    node: Node | None,
+) -> bool:
+    for names in must:
+        if names[0] not in made and not any(name in made for name in names):
+            text = f"left out: {parent}.{_shown(parent, names)} has no value"
+            run.warn(node, text, "required", "101")
+            return False
+    return True
+
+
+def one_of(parts: Sequence[Part]) -> Read:
+    """The first of a choice's elements that has a value, as a dict of one."""
+    pairs = tuple((part.name, part.read, part.default) for part in parts)
+
+    def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
+        for name, one, default in pairs:
+            value = one(run, scope, node)
+            if value is None and default is not None:
+                value = default()
+            if value is not None:
+                return {name: value}
+        return None
+
+    return read

@@ -1,0 +1,83 @@
+"""Message maps compiled: by event, what a message makes; and making it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.model import Entry, Record
+from gateway.translate.groups import Groups, compile_groups, distribute
+from gateway.translate.maps import Source
+from gateway.translate.resources import Maker, compile_resources
+from gateway.translate.rules import Compiler
+from gateway.translate.run import Run
+from gateway.translate.source import refuse, texts
+
+_KEYS: Final = frozenset({"map", "events", "groups", "resources"})
+_EVENT: Final = re.compile(r"[A-Z]{3}\^[A-Z]\d\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A message map, ready to run."""
+
+    name: str
+    groups: Groups
+    makers: tuple[Maker, ...]
+
+    def run(self, run: Run, record: Record) -> tuple[Entry, ...]:
+        """The entries of a record: all identities first, so that references may point ahead."""
+        instances = distribute(self.groups, record.segments)
+        due = []
+        for maker in self.makers:
+            for scope in instances.get(maker.group, ()):
+                for at, reference in maker.found(run, scope):
+                    at[0].record(maker.name, reference)
+                    due.append((maker, at, reference))
+        made: dict[str, Entry] = {}
+        for maker, at, reference in due:
+            entry = maker.make(run, at, reference)
+            known = made.get(reference)
+            made[reference] = entry if known is None else _joined(known, entry)
+        return tuple(made.values())
+
+
+def _joined(first: Entry, second: Entry) -> Entry:
+    """One thing told of twice in a message: the second adds what the first lacks."""
+    resource = {**second.resource, **first.resource}
+    removes = (first.removes | second.removes) - resource.keys()
+    return Entry(resource, removes, first.keep | second.keep)
+
+
+def compile_plans(compiler: Compiler) -> dict[str, Plan]:
+    """The plans of all message maps, by event ("REF^I12")."""
+    plans: dict[str, Plan] = {}
+    for name in compiler.maps.names("messages"):
+        source = compiler.maps.find("messages", name)
+        if source is not None:
+            _add(plans, source, _plan(compiler, source))
+    return plans
+
+
+def _plan(compiler: Compiler, source: Source) -> Plan:
+    source.body.refuse_unknown(_KEYS, "a message map")
+    groups = compile_groups(source.body.get("groups"))
+    return Plan(
+        source.name, groups, compile_resources(compiler, groups, source.body.need("resources"))
+    )
+
+
+def _add(plans: dict[str, Plan], source: Source, plan: Plan) -> None:
+    for event, place in texts(source.body.need("events"), "an event"):
+        if not _EVENT.fullmatch(event):
+            refuse(place, f"'{event}' is no event like ADT^A01")
+        if event in plans:
+            refuse(place, f"{event} is already served by '{plans[event].name}'")
+        plans[event] = plan
+
+
+def served(plans: Mapping[str, Plan], kind: str) -> bool:
+    """Whether any event of a message type ("ADT") is served."""
+    return any(event.startswith(f"{kind}^") for event in plans)

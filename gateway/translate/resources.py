@@ -1,0 +1,287 @@
+"""The resources of a message map: who each is (``key``), what it holds, and making them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import TranslateError
+from gateway.fhir.elements import Element, children, resource_types
+from gateway.model import Entry, Node, Reference, Resource
+from gateway.translate.groups import Groups
+from gateway.translate.ids import identity
+from gateway.translate.maps import HEADER, Source, missing
+from gateway.translate.objects import Part, needed, siblings
+from gateway.translate.paths import (
+    Frame,
+    Segments,
+    compile_segments,
+    filled,
+    is_path,
+    parse_path,
+)
+from gateway.translate.rules import Compiler, Named, node_frame
+from gateway.translate.run import Nodes, Read, Run, Scope, Test
+from gateway.translate.sites import AGENCY, Home, Rule, Site
+from gateway.translate.source import Block, Yaml, block, refuse, several, text, texts
+from gateway.translate.verbs import TEXT, read_nodes
+
+_KEYS: Final = frozenset({"to", "in", "each", "if", "key", "use", "set", "keep"})
+_IDENTIFIER: Final = Element("key", ("Identifier",), 0, "*", "Identifier")
+_NONE: Final[frozenset[str]] = frozenset()
+_OWN: Final = frozenset({"id", "resourceType"})
+
+At = tuple[Scope, "Node | None"]
+"""Where an instance of a resource is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One element of a resource, ready to run. ``others`` are the siblings of a choice."""
+
+    part: Part
+    others: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """One name of ``resources``, compiled."""
+
+    name: str
+    type: str
+    place: str
+    group: str
+    each: Callable[[Run, Scope], Iterator[At]]
+    test: Test | None
+    keys: tuple[tuple[Read, bool], ...]
+    key_path: str
+    contents: tuple[Content, ...]
+    must: tuple[tuple[str, ...], ...]
+    keep: frozenset[str]
+
+    def found(self, run: Run, scope: Scope) -> Iterator[tuple[At, Reference]]:
+        """Where an instance is to be made in ``scope``, and its reference."""
+        for at in self.each(run, scope):
+            if self.test is None or self.test(run, *at):
+                yield at, self._reference(run, *at)
+
+    def _reference(self, run: Run, scope: Scope, node: Node | None) -> Reference:
+        for read, many in self.keys:
+            value = read(run, scope, node)
+            pairs = [_pair(one) for one in (value if many else (value,)) if one] if value else []
+            known = [pair for pair in pairs if pair[1]]
+            if known:
+                return f"{self.type}/{identity(run.agency.id, self.type, *min(known))}"
+        place = node.place if node is not None else _shown(self.key_path, scope)
+        raise TranslateError(
+            f"nothing says which {self.type} this is ({self.place})",
+            place=place,
+            code="required",
+            condition="101",
+        )
+
+    def make(self, run: Run, at: At, reference: Reference) -> Entry:
+        """The resource itself."""
+        resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
+        removes: set[str] = set()
+        for content in self.contents:
+            run.null = False
+            value = content.part.read(run, *at)
+            if value is None:
+                if run.null:
+                    removes.update(content.part.names)
+                elif content.part.default is not None:
+                    resource[content.part.name] = content.part.default()
+                continue
+            made = {content.part.name: value} if content.part.name else value
+            resource.update(made)
+            for name in made:
+                removes.update(content.others.get(name, ()))
+        self._check(resource, at)
+        gone = frozenset(removes - resource.keys()) if removes else _NONE
+        return Entry(resource, gone, self.keep)
+
+    def _check(self, resource: Resource, at: At) -> None:
+        for names in self.must:
+            if names[0] not in resource and not any(name in resource for name in names):
+                raise TranslateError(
+                    f"{self.type}.{names[0]} is required and has no value ({self.place})",
+                    place=self._place_of(names, at),
+                    code="required",
+                    condition="101",
+                )
+
+    def _place_of(self, names: tuple[str, ...], at: At) -> str:
+        for content in self.contents:
+            if content.part.paths and set(content.part.names) & set(names):
+                return _shown(content.part.paths[0], at[0])
+        return _shown(self.key_path, at[0])
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    """(system, value) of an Identifier or a text."""
+    if isinstance(value, dict):
+        return value.get("system", ""), value.get("value", "")
+    return "", value
+
+
+def _shown(path: str, scope: Scope) -> str:
+    """A path's place in the message: with the ordinal of the segment, where there is one."""
+    if not is_path(path) or path.startswith((".", "^")):
+        return path
+    name, dash, rest = path.partition("-")
+    held = scope.segments.get(name)
+    ordinal = f"[{held[0].ordinal}]" if held and held[0].ordinal > 1 else ""
+    return f"{name}{ordinal}{dash}{rest.partition('[')[0]}"
+
+
+# --- compiled ------------------------------------------------------------------------------------
+
+
+def compile_resources(compiler: Compiler, groups: Groups, item: Yaml) -> tuple[Maker, ...]:
+    """The makers of a message map, in its order."""
+    declared = block(item, "'resources'")
+    homes = {name: _home(name, body, groups) for name, body in declared.items.items()}
+    makers, above = [], dict[str, Home]()
+    for name, body in declared.items.items():
+        makers.append(_maker(compiler, groups, name, block(body, name), homes, above))
+        above[name] = homes[name]
+    return tuple(makers)
+
+
+def _home(name: str, item: Yaml, groups: Groups) -> Home:
+    body = block(item, f"the resource '{name}'")
+    body.refuse_unknown(_KEYS, "a resource")
+    if name == AGENCY:
+        refuse(body.place, f"'{AGENCY}' is the sender's own Organization")
+    type_ = text(body.need("to"), "'to'")
+    if type_ not in resource_types():
+        refuse(body.places["to"], f"there is no resource type '{type_}'")
+    group = body.get("in")
+    if group is None:
+        return Home(groups.message, type_)
+    return Home(groups.frame(text(group, "'in'"), group.place), type_)
+
+
+def _maker(
+    compiler: Compiler,
+    groups: Groups,
+    name: str,
+    body: Block,
+    homes: Mapping[str, Home],
+    above: Mapping[str, Home],
+) -> Maker:
+    home = homes[name]
+    frame, each = _each(body, home.frame)
+    site = Site(frame, homes, [])
+    key_site = Site(frame, above, [])
+    keys = _keys(compiler, body.need("key"), key_site)
+    contents = _contents(compiler, body, home.type, site)
+    condition = body.get("if")
+    return Maker(
+        name=name,
+        type=home.type,
+        place=body.place,
+        group=home.frame.name,
+        each=each,
+        test=compiler.condition(condition, site),
+        keys=keys,
+        key_path=next(filter(is_path, key_site.reads), "MSH-10"),
+        contents=contents,
+        must=tuple(needed(home.type)),
+        keep=_keep(body, home.type),
+    )
+
+
+def _each(body: Block, frame: Frame) -> tuple[Frame, Callable[[Run, Scope], Iterator[At]]]:
+    item = body.get("each")
+    if item is None:
+        return frame, lambda run, scope: iter(((scope, None),))
+    path = text(item, "a path")
+    if is_path(path):
+        return frame.around(""), _over_nodes(read_nodes(item, Site(frame, {}, [])))
+    segments = compile_segments(parse_path(path, frame, item.place))
+    return frame.inside(path), _over_segments(segments)
+
+
+def _over_nodes(nodes: Nodes) -> Callable[[Run, Scope], Iterator[At]]:
+    return lambda run, scope: ((scope, node) for node in nodes(run, scope, None) if filled(node))
+
+
+def _over_segments(segments: Segments) -> Callable[[Run, Scope], Iterator[At]]:
+    return lambda run, scope: ((Scope.of(one, scope), None) for one in segments(scope))
+
+
+def _keys(compiler: Compiler, item: Yaml, site: Site) -> tuple[tuple[Read, bool], ...]:
+    rules = [_key(compiler, one, site) for one in several(item)]
+    if not rules or not all(rule.weighs for rule in rules):
+        refuse(item.place, "a key must read something")
+    return tuple((rule.read, rule.many) for rule in rules)
+
+
+def _key(compiler: Compiler, item: Yaml, site: Site) -> Rule:
+    body = block(item, "a key")
+    whole = "value" in body.items or "as" in body.items
+    return compiler.rule(_IDENTIFIER if whole else TEXT, body, site)
+
+
+def _keep(body: Block, type_: str) -> frozenset[str]:
+    item = body.get("keep")
+    if item is None:
+        return frozenset()
+    found = list(texts(item, "an element's name"))
+    for name, place in found:
+        if name not in children(type_):
+            refuse(place, f"{type_} has no element '{name}'")
+    return frozenset(name for name, _ in found)
+
+
+def _contents(compiler: Compiler, body: Block, type_: str, site: Site) -> tuple[Content, ...]:
+    """The elements that ``set`` and the maps of ``use`` give, by name: ``set`` first."""
+    rules: dict[str, list[tuple[Yaml, Site]]] = {}
+    places: dict[str, str] = {}
+    for item, at, skip in _sources(compiler, body, type_, site):
+        for name, rule in item.items.items():
+            if name in skip:
+                continue
+            if name in _OWN:
+                refuse(item.places[name], f"'{name}' isn't a map's to say; see 'key'")
+            rules.setdefault(name, []).extend((one, at) for one in several(rule))
+            places.setdefault(name, item.places[name])
+    named: list[Named] = [(name, found, places[name]) for name, found in rules.items()]
+    parts = compiler.parts(type_, named, body.place)
+    return tuple(Content(part, _others(type_, part)) for part in parts)
+
+
+def _others(type_: str, part: Part) -> dict[str, frozenset[str]]:
+    found = {name: siblings(type_, children(type_)[name]) for name in part.names}
+    return {name: others for name, others in found.items() if others}
+
+
+def _sources(
+    compiler: Compiler, body: Block, type_: str, site: Site
+) -> Iterator[tuple[Block, Site, frozenset[str]]]:
+    if (own := body.get("set")) is not None:
+        yield block(own, "'set'"), site, frozenset()
+    if (used := body.get("use")) is None:
+        return
+    for name, place in texts(used, "a map's name"):
+        kind = "datatypes" if site.frame.type is not None else "segments"
+        source = compiler.maps.find(kind, name)
+        if source is None:
+            raise missing(kind, name, place)
+        _check_type(source, type_, place)
+        yield source.body, _inside(site, source), HEADER
+
+
+def _check_type(source: Source, type_: str, place: str) -> None:
+    if source.to != type_:
+        refuse(place, f"'{source.name}' makes {source.to}, and here belongs {type_}")
+
+
+def _inside(site: Site, source: Source) -> Site:
+    """The site of a used map: a data type map's paths begin with its type's name."""
+    if site.frame.type is None:
+        return site
+    return site.moved(site.frame.around(node_frame(source.name).type))

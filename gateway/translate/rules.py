@@ -1,0 +1,239 @@
+"""Elements and objects compiled: rules, checked against R4's definitions, become closures.
+
+What can't be made of what a map says is a MapError with file and line, here and never later. The
+verbs of single values are in ``verbs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+from gateway.fhir.elements import Element, children
+from gateway.translate.conditions import compile_condition
+from gateway.translate.maps import HEADER, Maps, Source, missing
+from gateway.translate.objects import (
+    Part,
+    check_needed,
+    components,
+    compose,
+    first_of,
+    gather,
+    one_of,
+    only_if,
+)
+from gateway.translate.paths import Frame, compile_segments, is_path, parse_path
+from gateway.translate.run import Read, Scope, Test
+from gateway.translate.sites import Leaf, Rule, Site
+from gateway.translate.source import Block, Scalar, Series, Yaml, block, refuse, several, text
+from gateway.translate.tables import Table
+from gateway.translate.verbs import (
+    MOVES,
+    VERBS,
+    compile_value,
+    over_nodes,
+    over_segments,
+    read_nodes,
+    start_at,
+)
+
+Named = tuple[str, Sequence[tuple[Yaml, Site]], str]
+"""An element's name, the rules for it with their sites, and where it stands."""
+
+_SUBTYPES: Final = {"Age", "Count", "Distance", "Duration", "MoneyQuantity", "SimpleQuantity"}
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Compiles the rules of one set of maps and tables.
+
+    ``uses`` collects, by table, the elements whose codes its targets must be.
+    """
+
+    maps: Maps
+    tables: Mapping[str, Table]
+    uses: dict[str, set[Element]] = field(default_factory=dict)
+    _made: dict[str, tuple[str, Leaf]] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+
+    # --- data type maps ----------------------------------------------------------------------
+
+    def data_type(self, name: str, type_: str, place: str) -> Leaf:
+        """What ``as: NAME`` does with a node; MapError unless it makes ``type_``."""
+        if name not in self._made:
+            source = self.maps.find("datatypes", name)
+            if source is None:
+                raise missing("datatypes", name, place)
+            if name in self._open:
+                refuse(place, f"the data type map '{name}' leads back to itself")
+            self._open.append(name)
+            self._made[name] = (source.to, self._data_type(source))
+            self._open.pop()
+        to, read = self._made[name]
+        if to != type_ and not (to == "Quantity" and type_ in _SUBTYPES):
+            refuse(place, f"'{name}' makes {to}, and here belongs {type_}")
+        return read
+
+    def _data_type(self, source: Source) -> Leaf:
+        if not children(source.to):
+            refuse(source.body.places["to"], f"R4 has no type '{source.to}'")
+        site = Site(node_frame(source.name), {}, [])
+        read = compose(source.to, self.body(source.to, source.body, site, HEADER))
+        nowhere = Scope(None)
+        return lambda run, node: read(run, nowhere, node)
+
+    # --- elements ----------------------------------------------------------------------------
+
+    def body(self, parent: str, item: Block, site: Site, skip: frozenset[str]) -> list[Part]:
+        """The elements of one mapping; ``skip`` are its keys that aren't elements."""
+        named: list[Named] = [
+            (name, [(one, site) for one in several(rule)], item.places[name])
+            for name, rule in item.items.items()
+            if name not in skip
+        ]
+        return self.parts(parent, named, item.place)
+
+    def parts(self, parent: str, named: Sequence[Named], place: str) -> list[Part]:
+        """The elements of an object or resource of type ``parent``."""
+        made = [self.part(parent, *one) for one in named]
+        check_needed(parent, made, place)
+        return made
+
+    def part(self, parent: str, name: str, rules: Sequence[tuple[Yaml, Site]], place: str) -> Part:
+        """One element, or one block of a choice."""
+        if not rules:
+            refuse(place, "an empty list makes nothing")
+        reads = rules[0][1].reads
+        before = len(reads)
+        element = children(parent).get(name)
+        if element is None:
+            part = self._choice(parent, name, rules, place)
+        else:
+            part = _element(element, [self.rule(element, *one) for one in rules], place)
+        return replace(part, paths=tuple(reads[before:]))
+
+    def _choice(
+        self, parent: str, name: str, rules: Sequence[tuple[Yaml, Site]], place: str
+    ) -> Part:
+        """A block under a choice's base name: its alternatives in order."""
+        if not any(one.choice == name for one in children(parent).values()):
+            refuse(place, f"{parent} has no element '{name}'")
+        made = [self._alternative(parent, name, one, site) for one, site in rules]
+        names = tuple(key for parts, _ in made for part in parts for key in part.names)
+        weighs = any(rule.weighs for _, rule in made)
+        return Part("", first_of([rule for _, rule in made]), weighs, names)
+
+    def _alternative(
+        self, parent: str, name: str, item: Yaml, site: Site
+    ) -> tuple[list[Part], Rule]:
+        body = block(item, f"'{name}' is a choice: each alternative")
+        for key, at in body.places.items():
+            element = children(parent).get(key)
+            if key != "if" and (element is None or element.choice != name):
+                refuse(at, f"{parent} has no {name}[x] called '{key}'")
+        parts = [
+            self.part(parent, key, [(one, site) for one in several(item)], body.places[key])
+            for key, item in body.items.items()
+            if key != "if"
+        ]
+        test = self.condition(body.get("if"), site)
+        read = one_of(parts)
+        weighs = any(part.weighs for part in parts)
+        return parts, Rule(only_if(test, read) if test else read, weighs=weighs)
+
+    # --- rules -------------------------------------------------------------------------------
+
+    def rule(self, element: Element, item: Yaml, site: Site) -> Rule:
+        """One rule for an element."""
+        if isinstance(item, Series):
+            refuse(item.place, "a list within a list")
+        if isinstance(item, Scalar):
+            if item.value == "drop":
+                refuse(item.place, "'drop' serves a map that extends another")
+            refuse(item.place, "a rule is a mapping; for a constant write {const: …}")
+        if not item.items:
+            refuse(item.place, "an empty rule")
+        if all(key in VERBS for key in item.items):
+            return compile_value(self, element, item, site)
+        return self._object(element, item, site)
+
+    def _object(self, element: Element, item: Block, site: Site) -> Rule:
+        if element.is_primitive:
+            _refuse_verb(element, item)
+        if element.types == ("Resource",):
+            refuse(item.place, f"{element.path}: resources stand in 'resources', by name")
+        for key in item.items:
+            if key in VERBS - MOVES and key not in children(element.parent):
+                refuse(item.places[key], f"'{key}' doesn't go with an object's elements")
+        each = item.get("each")
+        inner = self._moved(item, site)
+        parts = self.body(element.parent, item, inner, MOVES)
+        read = compose(element.parent, parts)
+        test = self.condition(item.get("if"), inner if each is not None else site)
+        if each is not None:
+            kept = only_if(test, read) if test else read
+            return Rule(self._over(each, site, kept), many=True)
+        if (source := item.get("from")) is not None:
+            read = start_at(source, site, read)
+        weighs = any(part.weighs for part in parts)
+        return Rule(only_if(test, read) if test else read, weighs=weighs)
+
+    def _moved(self, item: Block, site: Site) -> Site:
+        """The site within an object that has ``each`` or ``from``."""
+        source = item.get("each") or item.get("from")
+        if source is None:
+            return site
+        if "each" in item.items and "from" in item.items:
+            refuse(item.place, "'each' beside 'from'")
+        path = text(source, "a path")
+        if is_path(path):
+            return site.moved(site.frame.around(""))
+        parsed = parse_path(path, site.frame, source.place)
+        if "each" not in item.items:
+            refuse(source.place, f"'{path}' is not a path to a field")
+        return site.moved(site.frame.inside(parsed.segment))
+
+    def _over(self, each: Yaml, site: Site, read: Read) -> Read:
+        path = text(each, "a path")
+        if is_path(path):
+            return over_nodes(read_nodes(each, site), read)
+        site.reads.append(path)
+        return over_segments(compile_segments(parse_path(path, site.frame, each.place)), read)
+
+    def condition(self, item: Yaml | None, site: Site) -> Test | None:
+        """The closure of an ``if``; None where there is none."""
+        if item is None:
+            return None
+        return compile_condition(text(item, "a condition"), site.frame, item.place)
+
+
+def node_frame(name: str) -> Frame:
+    """What a data type map's paths see: the node alone, by the name before the first ``_``."""
+    return Frame(name, frozenset(), None, name.partition("_")[0])
+
+
+def _element(element: Element, rules: list[Rule], place: str) -> Part:
+    if not element.is_list and any(rule.many for rule in rules):
+        refuse(place, f"{element.path} doesn't repeat: 'each' can't serve it")
+    name = element.path.rpartition(".")[2]
+    default = next((rule.default for rule in rules if rule.default), None)
+    if default is not None and element.is_list:
+        default = partial(_listed, default)
+    read = gather(rules) if element.is_list else first_of(rules)
+    weighs = any(rule.weighs for rule in rules)
+    return Part(name, read, weighs, (name,), default, components=components(rules, element))
+
+
+def _listed(build: Any) -> list[Any]:
+    return [build()]
+
+
+def _refuse_verb(element: Element, item: Block) -> None:
+    unknown = next(key for key in item.items if key not in VERBS)
+    verbs = ", ".join(sorted(VERBS))
+    refuse(
+        item.places[unknown],
+        f"{element.path} is of type {element.types[0]} and has no '{unknown}'; verbs are {verbs}",
+    )

@@ -1,0 +1,95 @@
+"""What a translation carries while it runs: the run itself, and the scopes that paths look into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from gateway.errors import Issue
+from gateway.model import Agency, Node, Reference, Segment
+from gateway.translate.tables import Table
+
+
+class Scope:
+    """The message, an instance of a group, or one segment of an ``each``.
+
+    ``segments`` by name, in order. ``made`` are the references of what was made here and in
+    scopes within, by the resource's name.
+    """
+
+    __slots__ = ("made", "parent", "segments")
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.segments: dict[str, list[Segment]] = {}
+        self.parent = parent
+        self.made: dict[str, list[Reference]] = {}
+
+    @classmethod
+    def of(cls, segment: Segment, parent: Scope) -> Scope:
+        """The scope of one segment by itself."""
+        scope = cls(parent)
+        scope.segments[segment.name] = [segment]
+        return scope
+
+    def record(self, name: str, reference: Reference) -> None:
+        """Remember what was made, here and in all scopes around."""
+        scope: Scope | None = self
+        while scope is not None:
+            scope.made.setdefault(name, []).append(reference)
+            scope = scope.parent
+
+
+@dataclass(slots=True)
+class Run:
+    """One translation: whose, with what tables, by which clock, and what was found on the way.
+
+    ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is set by whoever reads
+    ``""``.
+    """
+
+    agency: Agency
+    tables: Mapping[str, Table]
+    coding_systems: Table | None
+    offset: str = ""
+    null: bool = False
+    found: dict[tuple[str | None, str], Issue] = field(default_factory=dict)
+
+    def warn(
+        self, node: Node | None, text: str, code: str = "value", condition: str = "207"
+    ) -> None:
+        """Note a finding at a node that doesn't stop the message. ``text`` holds no value."""
+        place = node.place if node is not None else None
+        if (place, text) not in self.found:
+            self.found[place, text] = Issue(text, place, code, condition, "warning")
+
+    @property
+    def warnings(self) -> tuple[Issue, ...]:
+        """What was found, once a place."""
+        return tuple(self.found.values())
+
+    def find(self, name: str, standard: Table | None, code: str) -> Found | None:
+        """The row for ``code``: the agency's own table first."""
+        own = self.tables.get(name)
+        row = own.find(code) if own is not None else None
+        if row is None and standard is not None:
+            row = standard.find(code)
+        return Found(row.system, row.target, row.display) if row is not None else None
+
+
+class Found(NamedTuple):
+    """What a table says of a code; ``target`` is "" for "nothing to say in FHIR"."""
+
+    system: str
+    target: str
+    display: str
+
+
+Read = Callable[[Run, Scope, "Node | None"], Any]
+"""A compiled rule: gives a value, or None for nothing."""
+
+Nodes = Callable[[Run, Scope, "Node | None"], Sequence[Node]]
+"""A compiled path: all nodes that it meets."""
+
+Test = Callable[[Run, Scope, "Node | None"], bool]
+"""A compiled condition."""

@@ -1,0 +1,94 @@
+"""Where a rule stands while it is compiled: what its paths see, and whom its ``ref`` may name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.model import Node, Reference
+from gateway.translate.paths import Frame
+from gateway.translate.run import Read, Run, Scope
+from gateway.translate.source import refuse
+
+AGENCY = "agency"
+"""The built-in name: the Organization of the agency that sent the record."""
+
+Leaf = Callable[[Run, Node], Any]
+"""A compiled reading of one node: gives a JSON value, or None."""
+
+Finder = Callable[[Run, Scope], Sequence[Reference]]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the resources of one name are made (a group or the message), and of what type."""
+
+    frame: Frame
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """``homes`` are the resources that ``ref`` may name; ``reads`` collects the paths read."""
+
+    frame: Frame
+    homes: Mapping[str, Home]
+    reads: list[str]
+
+    def moved(self, frame: Frame) -> Site:
+        """The same, seeing something else."""
+        return replace(self, frame=frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A compiled rule. ``many``: it gives lists. ``weighs``: what it finds was really read.
+
+    ``default`` makes the value where there is none. ``component``, where it does nothing but read
+    one, is its number and how it is read: ``compose`` then needs no call for the rule itself.
+    """
+
+    read: Read
+    many: bool = False
+    weighs: bool = True
+    default: Callable[[], object] | None = None
+    component: tuple[int, Leaf] | None = None
+
+
+def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Finder:
+    """The references of all instances of a name in the nearest scope that holds both."""
+    if name == AGENCY:
+        _check_target("Organization", targets, name, place)
+        return lambda run, scope: (run.agency.organization,)
+    home = site.homes.get(name)
+    if home is None:
+        known = ", ".join(sorted((*site.homes, AGENCY)))
+        refuse(place, f"no resource here is called '{name}'; there are {known}")
+    _check_target(home.type, targets, name, place)
+    climbs = _climbs(site.frame, home.frame)
+
+    def find(run: Run, scope: Scope) -> Sequence[Reference]:
+        for _ in range(climbs):
+            scope = scope.parent  # type: ignore[assignment]  # counted on the frames
+        return scope.made.get(name, ())
+
+    return find
+
+
+def _check_target(type_: str, targets: Sequence[str], name: str, place: str) -> None:
+    if targets and type_ not in targets:
+        refuse(place, f"'{name}' is of type {type_}, and here belongs {' or '.join(targets)}")
+
+
+def _climbs(frame: Frame, home: Frame) -> int:
+    """How many scopes up the nearest one stands that holds both frames."""
+    around = set()
+    at: Frame | None = home
+    while at is not None:
+        around.add(at.name)
+        at = at.parent
+    climbs, here = 0, frame
+    while here.name not in around and here.parent is not None:
+        climbs, here = climbs + 1, here.parent
+    return climbs

@@ -1,0 +1,74 @@
+"""Code tables: CSV files with the columns code, target, system, display."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.translate.source import refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A code and what it becomes; an empty ``target`` says "known, nothing to say in FHIR"."""
+
+    place: str
+    code: str
+    target: str
+    system: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows by code; ``folded`` by the code in small letters, where that is unambiguous."""
+
+    name: str
+    place: str
+    rows: dict[str, Row]
+    folded: dict[str, Row] = field(default_factory=dict)
+
+    def find(self, code: str) -> Row | None:
+        """The row for ``code``, exactly or else whatever its case."""
+        row = self.rows.get(code)
+        return row if row is not None else self.folded.get(code.strip().casefold())
+
+
+def read_table(name: str, path: Path, shown: str) -> Table:
+    """Load a CSV file; MapError with file:line for a missing column, code or a code given twice."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            rows = _rows(reader, shown)
+        except (csv.Error, UnicodeDecodeError):
+            refuse(f"{shown}:{reader.line_num}", "not CSV in UTF-8")
+    return Table(name, f"{shown}:1", rows, _folded(rows))
+
+
+def _rows(reader: csv.DictReader[str], shown: str) -> dict[str, Row]:
+    for column in ("code", "target"):
+        if column not in (reader.fieldnames or ()):
+            refuse(f"{shown}:1", f"the column '{column}' is missing")
+    rows: dict[str, Row] = {}
+    for line in reader:
+        place = f"{shown}:{reader.line_num}"
+        code = (line["code"] or "").strip()
+        if not code:
+            refuse(place, "a row without a code")
+        if code in rows:
+            refuse(place, f"the code '{code}' stands here twice")
+        rest = ((line.get(name) or "").strip() for name in ("target", "system", "display"))
+        rows[code] = Row(place, code, *rest)
+    return rows
+
+
+def _folded(rows: dict[str, Row]) -> dict[str, Row]:
+    folded: dict[str, Row] = {}
+    unclear: set[str] = set()
+    for code, row in rows.items():
+        key = code.casefold()
+        if key in folded:
+            unclear.add(key)
+        folded[key] = row
+    return {key: row for key, row in folded.items() if key not in unclear}

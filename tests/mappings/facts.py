@@ -1,0 +1,56 @@
+"""What a FHIR resource states, as facts: (type, path, value), comparable between converters.
+
+Ids, literal references, narratives and metadata are no facts: each converter has its own. Paths are
+without indices, values are text in small letters; ``Z`` and ``+00:00`` are one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+_OWN = frozenset({"id", "reference", "resourceType", "div"})
+_TOP = frozenset({"meta", "text", "language", "implicitRules"})
+_UTC = re.compile(r"(?<=\d)(?:\+00:00|z)$")
+
+
+class Fact(NamedTuple):
+    """``Patient``, ``name.family``, ``everyman``."""
+
+    type: str
+    path: str
+    value: str
+
+
+def facts(resources: Iterable[dict[str, Any]]) -> set[Fact]:
+    """All facts of some resources."""
+    return {
+        Fact(resource["resourceType"], path, value)
+        for resource in resources
+        for name, element in resource.items()
+        if name not in _TOP
+        for path, value in _leaves(name, element)
+    }
+
+
+def _leaves(path: str, element: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(element, list):
+        for one in element:
+            yield from _leaves(path, one)
+    elif isinstance(element, dict):
+        here = f"{path}<{element['url'].rpartition('/')[2]}>" if "url" in element else path
+        for name, child in element.items():
+            if name not in _OWN and not (name == "url" and path.endswith("extension")):
+                yield from _leaves(f"{here}.{name}", child)
+    elif path.rpartition(".")[2] not in _OWN:
+        yield path, _plain(element)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | Decimal):
+        return f"{float(value):g}"
+    return _UTC.sub("", " ".join(str(value).casefold().split()))
