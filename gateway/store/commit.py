@@ -1,0 +1,197 @@
+"""How units of work become transactions.
+
+On SQLite one thread takes all units that wait and commits them together: one fsync serves many
+senders, and each unit stands in its own SAVEPOINT, so that one's error leaves the others. On
+PostgreSQL each unit has its own transaction. Either way a future is resolved after the commit.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from gateway.errors import Unavailable
+from gateway.store.engine import Engine, Retry
+from gateway.store.link import Link
+
+T = TypeVar("T")
+Unit = Callable[[Link], Any]
+
+_GROUP: Final = 256
+_TRIES: Final = 12
+
+
+class Committer(Protocol):
+    """Runs units in transactions."""
+
+    def submit(self, unit: Callable[[Link], T]) -> Future[T]:
+        """The unit's value or error, once its transaction is on disk or rolled back."""
+
+    def close(self) -> None:
+        """Finish what was submitted, then take no more."""
+
+
+class _Waiting(Generic[T]):
+    __slots__ = ("error", "future", "unit", "value")
+
+    def __init__(self, unit: Callable[[Link], T]) -> None:
+        self.unit = unit
+        self.future: Future[T] = Future()
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def resolve(self) -> None:
+        if self.error is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(self.error)
+
+
+class GroupCommit:
+    """The single writer thread of a SQLite file."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
+        self._connection: sa.Connection | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, unit: Callable[[Link], T]) -> Future[T]:
+        """Queue the unit for the next group."""
+        if self._closed:
+            raise Unavailable("the hub is closed")
+        waiting = _Waiting(unit)
+        self._queue.put(waiting)
+        return waiting.future
+
+    def close(self) -> None:
+        """Commit what waits, end the thread, close the file."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            group, open_ = self._take()
+            if group:
+                self._commit(group)
+        self._disconnect()
+
+    def _take(self) -> tuple[list[_Waiting[Any]], bool]:
+        """All that wait now (at least one), and whether more may come."""
+        group: list[_Waiting[Any]] = []
+        while len(group) < _GROUP:
+            try:
+                waiting = self._queue.get(block=not group)
+            except queue.Empty:
+                break
+            if waiting is None:
+                return group, False
+            if waiting.future.set_running_or_notify_cancel():
+                group.append(waiting)
+        return group, True
+
+    def _commit(self, group: list[_Waiting[Any]]) -> None:
+        try:
+            self._together(group)
+        except BaseException as error:  # noqa: BLE001 - told to every sender; the thread lives on
+            self._disconnect()
+            verdict = self._engine.verdict(_origin(error))
+            for waiting in group:
+                waiting.error = verdict
+        for waiting in group:
+            waiting.resolve()
+
+    def _together(self, group: list[_Waiting[Any]]) -> None:
+        if self._connection is None:
+            self._connection = self._engine.writes.connect()
+        with self._connection.begin():
+            link = Link(self._engine, self._connection)
+            for waiting in group:
+                self._alone(link, waiting)
+            if link.broken:
+                raise Unavailable("the database can't take it now")
+
+    def _alone(self, link: Link, waiting: _Waiting[Any]) -> None:
+        link.savepoint("unit")
+        try:
+            waiting.value = waiting.unit(link)
+            link.check()
+        except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
+            waiting.error = error
+            link.roll_back_to("unit")
+        else:
+            link.release("unit")
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
+class OwnCommit:
+    """A small pool of writers, each unit in its own transaction; races are run again."""
+
+    def __init__(self, engine: Engine, writers: int = 8) -> None:
+        self._engine = engine
+        self._pool = ThreadPoolExecutor(writers, thread_name_prefix="store-writer")
+
+    def submit(self, unit: Callable[[Link], T]) -> Future[T]:
+        """Run the unit on the next free writer."""
+        try:
+            return self._pool.submit(self._run, unit)
+        except RuntimeError:
+            raise Unavailable("the hub is closed") from None
+
+    def close(self) -> None:
+        """Finish what was submitted."""
+        self._pool.shutdown(wait=True)
+
+    def _run(self, unit: Callable[[Link], T]) -> T:
+        for attempt in range(_TRIES):
+            try:
+                return self._once(unit)
+            except Retry:
+                # Spread over time, or the same units meet again.
+                time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))
+        raise Unavailable("too many writers of the same resource")
+
+    def _once(self, unit: Callable[[Link], T]) -> T:
+        try:
+            with self._engine.writes.connect() as connection:
+                return self._in_transaction(connection, unit)
+        except (sa.exc.DBAPIError, self._engine.error) as error:
+            raise self._engine.verdict(_origin(error)) from None
+
+    def _in_transaction(self, connection: sa.Connection, unit: Callable[[Link], T]) -> T:
+        with connection.begin() as transaction:
+            link = Link(self._engine, connection)
+            try:
+                value = unit(link)
+                link.check()
+            finally:
+                if link.broken:
+                    connection.invalidate()
+            transaction.commit()
+        return value
+
+
+def _origin(error: BaseException) -> BaseException:
+    return error.orig or error if isinstance(error, sa.exc.DBAPIError) else error
+
+
+def start(engine: Engine) -> Committer:
+    """The way of committing that the engine asks for."""
+    return GroupCommit(engine) if engine.grouped else OwnCommit(engine)

@@ -1,0 +1,114 @@
+"""Who may see what: the one predicate, and the grants that it reads (DESIGN, section 7).
+
+A resource is seen by its owner, by an agency with a live grant and, for reading only, by an
+administrator. Of the history a grant shows what was current when it was given, and what came after.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.errors import Denied, NotFound
+from gateway.model import Context, Grant, Reference
+from gateway.store.heads import Heads
+from gateway.store.link import Statement, insert_into
+from gateway.store.session import Head, microseconds
+from gateway.store.tables import grants, resource
+
+
+def live() -> tuple[sa.ColumnElement[bool], ...]:
+    """A grant to ``:me`` or to everybody that is neither revoked nor over at ``:now``."""
+    return (
+        sa.or_(grants.c.agency == _ME, grants.c.agency == sa.literal_column("'*'")),
+        grants.c.revoked.is_(None),
+        sa.or_(grants.c.until.is_(None), grants.c.until > _NOW),
+    )
+
+
+def visible(version: sa.ColumnElement[int] | None = None) -> sa.ColumnElement[bool]:
+    """The predicate of every read: owner is ``:me``, or a live grant, or ``:admin``.
+
+    Stands in a statement over ``resource``; ``version`` narrows it to the versions that a grant
+    shows. Its values are ``Session.who``.
+    """
+    conditions = [grants.c.resource == resource.c.key, *live()]
+    if version is not None:
+        conditions.append(grants.c.since <= version)
+    grant = sa.select(grants.c.resource).where(*conditions).correlate_except(grants).exists()
+    return sa.or_(resource.c.owner == _ME, _ADMIN, grant)
+
+
+_ME: Final = sa.bindparam("me", type_=sa.Text())
+_NOW: Final = sa.bindparam("now", type_=sa.BigInteger())
+_ADMIN: Final = sa.bindparam("admin", type_=sa.Boolean())
+
+_RIGHTS: Final = Statement(
+    sa.select(grants.c.rights).where(grants.c.resource == sa.bindparam("key"), *live())
+)
+_INSERT: Final = insert_into(grants)
+_RENEW: Final = Statement(
+    grants.update()
+    .where(
+        grants.c.resource == sa.bindparam("key"),
+        grants.c.agency == sa.bindparam("to"),
+        grants.c.because == sa.bindparam("reason"),
+    )
+    .values(
+        until=sa.bindparam("end"),
+        rights=sa.bindparam("right"),
+        revoked=None,
+        since=sa.case((grants.c.revoked.is_(None), grants.c.since), else_=sa.bindparam("version")),
+    )
+)
+_REVOKE: Final = Statement(
+    grants.update()
+    .where(grants.c.because == sa.bindparam("reason"), grants.c.revoked.is_(None))
+    .values(revoked=sa.bindparam("at"))
+)
+
+
+class Granting(Heads):
+    """Gives and ends grants, and holds writers to theirs."""
+
+    def grant(self, grant: Grant) -> None:
+        """Give or renew a right to a resource that is there; one for each reason.
+
+        A revoked grant given again is live again, from the current version on. Raises
+        ``NotFound``.
+        """
+        head = self._head(*_parts(grant.resource))
+        if head is None:
+            raise NotFound("what is granted is not there", place="Grant.resource")
+        values = {
+            "key": head.key,
+            "to": grant.agency,
+            "reason": grant.because,
+            "end": None if grant.until is None else microseconds(grant.until),
+            "right": grant.rights,
+            "version": head.version,
+        }
+        if not self.link.run(_RENEW, values):
+            row = (head.key, grant.agency, grant.because, head.version)
+            self.link.many(_INSERT, [(*row, values["end"], grant.rights, None)])
+
+    def revoke(self, because: Reference) -> int:
+        """End every grant that was given for this reason, now. How many ended."""
+        return self.link.run(_REVOKE, {"reason": because, "at": self.clock()})
+
+    def _may_write(self, context: Context, head: Head) -> None:
+        """Raise ``NotFound`` where the caller may not see it, ``Denied`` where only that."""
+        if head.owner == context.agency:
+            return
+        rows = self.link.all(_RIGHTS, {**self.who(context), "key": head.key})
+        if any("u" in rights for (rights,) in rows):
+            return
+        if rows or context.admin:
+            raise Denied("no right to change this")
+        raise NotFound("no such resource")
+
+
+def _parts(reference: Reference) -> tuple[str, str]:
+    type_, _, id_ = reference.partition("/")
+    return type_, id_

@@ -1,0 +1,144 @@
+"""The hub: one database, read by snapshots and written by units of work.
+
+A *unit* is a function of a ``Transaction``. Its writes are all on disk when its future resolves,
+or none of them is. On PostgreSQL a unit may be run again after a race: beside the transaction it
+must have no effects.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from gateway.errors import Conflict, SettingError, Unavailable
+from gateway.model import Event, Stored
+from gateway.store.audit import Auditing, Audits
+from gateway.store.commit import start
+from gateway.store.engine import Engine, open_engine
+from gateway.store.keys import Admitting, Keys
+from gateway.store.link import Link
+from gateway.store.messages import Keeping, Messages
+from gateway.store.outbox import BATCH, Outbox, Sending
+from gateway.store.resources import Resources, Writing
+from gateway.store.search import Searches
+from gateway.store.session import Clock
+from gateway.store.tables import SCHEMA, hub, metadata
+
+T = TypeVar("T")
+
+
+class Reader(Resources, Searches, Messages, Outbox, Keys, Audits):
+    """A snapshot of the hub."""
+
+
+class Transaction(Reader, Writing, Keeping, Sending, Admitting, Auditing):
+    """What a unit of work reads and writes; it sees its own writes."""
+
+
+class Hub:
+    """An open database. Made by ``open_hub``; ``close`` it."""
+
+    def __init__(self, engine: Engine, secret: bytes) -> None:
+        self._engine = engine
+        self.secret = secret
+        self._clock = Clock()
+        self._committer = start(engine)
+
+    def submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
+        """The unit's value, or its error, after its commit. Raises ``Unavailable`` if closed.
+
+        The future fails with ``Unavailable`` where the database can't take it: nothing was done.
+        Its callbacks run on the writer's thread: they must be short.
+        """
+
+        def work(link: Link) -> T:
+            transaction = Transaction(link, self._clock, self.secret)
+            value = unit(transaction)
+            transaction.flush()
+            return value
+
+        return self._committer.submit(work)
+
+    def write(self, unit: Callable[[Transaction], T]) -> T:
+        """``submit`` and wait."""
+        return self.submit(unit).result()
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """A snapshot, to be used by this thread alone. Raises ``Unavailable``."""
+        try:
+            with self._engine.reads.connect() as connection, connection.begin():
+                link = Link(self._engine, connection)
+                try:
+                    yield Reader(link, self._clock, self.secret)
+                finally:
+                    if link.broken:
+                        connection.invalidate()
+        except sa.exc.TimeoutError:
+            raise Unavailable("too many readers at once") from None
+        except (sa.exc.DBAPIError, self._engine.error) as error:
+            origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise self._engine.verdict(origin or error) from None
+
+    def advance(
+        self,
+        subscriber_id: str,
+        decide: Callable[[Event, Stored], bool],
+        *,
+        limit: int = BATCH,
+        fence: int | None = None,
+    ) -> int:
+        """Read on for a subscriber: what ``decide`` chooses of what its agency may see is queued.
+
+        ``decide`` runs on this thread, outside the writer. How many events were read; 0 where
+        there are none, or where another drain of the same subscriber was first.
+        """
+        with self.read() as reader:
+            unread = reader.unread(subscriber_id, limit)
+        if unread is None:
+            return 0
+        chosen = [event for event, found in unread.seen if decide(event, found)]
+        try:
+            self.write(lambda transaction: transaction.queue(unread, chosen, fence=fence))
+        except Conflict:
+            return 0
+        return unread.count
+
+    def close(self) -> None:
+        """Commit what was submitted, then close every connection."""
+        self._committer.close()
+        self._engine.reads.dispose()
+        self._engine.writes.dispose()
+
+
+def open_hub(url: str) -> Hub:
+    """Open the database of a SQLAlchemy URL; what it lacks of the tables is made.
+
+    Raises ``SettingError`` for a URL or schema that isn't ours, ``Unavailable``.
+    """
+    engine = open_engine(url)
+    try:
+        secret = _prepare(engine)
+    except (sa.exc.DBAPIError, engine.error):
+        raise Unavailable("can't open the database", place="GATEWAY_DATABASE_URL") from None
+    return Hub(engine, secret)
+
+
+def _prepare(engine: Engine) -> bytes:
+    """Make the tables that lack, check the schema's version, and give the secret of the pages."""
+    with engine.alone() as connection:
+        metadata.create_all(connection)
+        rows = connection.execute(sa.select(hub.c.name, hub.c.value))
+        said = {row.name: row.value for row in rows}
+        if not said:
+            said = {"schema": SCHEMA, "secret": secrets.token_hex(32)}
+            new = [{"name": name, "value": value} for name, value in said.items()]
+            connection.execute(hub.insert(), new)
+    if said.get("schema") != SCHEMA:
+        raise SettingError("the database has another schema", place="GATEWAY_DATABASE_URL")
+    return bytes.fromhex(said["secret"])

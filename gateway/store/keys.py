@@ -1,0 +1,85 @@
+"""Agencies that were added by hand, and the keys that callers bear (only their hashes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from gateway.store.link import Statement, insert_into
+from gateway.store.session import Session
+from gateway.store.tables import agency, api_key
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Whom a key names. ``agency`` is "hub" for an administrator's."""
+
+    id: str
+    agency: str
+    admin: bool
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An agency as it was added: ``folder`` is where its maps stand, "" if it has none."""
+
+    id: str
+    name: str
+    folder: str
+
+
+_KEY: Final = Statement(
+    sa.select(api_key.c.id, api_key.c.agency, api_key.c.admin, api_key.c.scopes).where(
+        api_key.c.hash == sa.bindparam("hash")
+    )
+)
+_MEMBERS: Final = Statement(
+    sa.select(agency.c.id, agency.c.name, agency.c.folder).order_by(agency.c.id)
+)
+_ADD_KEY: Final = insert_into(api_key)
+_ADD_MEMBER: Final = insert_into(agency)
+_CHANGE_MEMBER: Final = Statement(
+    agency.update()
+    .where(agency.c.id == sa.bindparam("of"))
+    .values(name=sa.bindparam("called"), folder=sa.bindparam("where"))
+)
+
+
+class Keys(Session):
+    """Reading keys and agencies."""
+
+    def key(self, hash_: str) -> Key | None:
+        """The key of a secret's hash."""
+        self.flush()
+        row = self.link.one(_KEY, {"hash": hash_})
+        return None if row is None else Key(row[0], row[1], bool(row[2]), frozenset(row[3].split()))
+
+    def agencies(self) -> list[Member]:
+        """Every agency that was added, by id."""
+        self.flush()
+        return [Member(*row) for row in self.link.all(_MEMBERS, {})]
+
+
+class Admitting(Keys):
+    """Adds keys and agencies."""
+
+    def add_key(
+        self,
+        id_: str,
+        hash_: str,
+        agency: str,
+        *,
+        admin: bool = False,
+        scopes: frozenset[str] = frozenset(),
+    ) -> None:
+        """A new key, from now on."""
+        row = (id_, hash_, agency, admin, " ".join(sorted(scopes)), self.clock())
+        self.link.many(_ADD_KEY, [row])
+
+    def add_agency(self, id_: str, name: str, folder: str = "") -> None:
+        """Add an agency, or change its name and folder."""
+        if not self.link.run(_CHANGE_MEMBER, {"of": id_, "called": name, "where": folder}):
+            self.link.many(_ADD_MEMBER, [(id_, name, folder)])

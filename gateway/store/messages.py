@@ -1,0 +1,156 @@
+"""What arrived, kept as it came, with what became of it and the answer that was given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from gateway.errors import NotFound
+from gateway.model import Context, Message, Receipt, Stage
+from gateway.store.link import Row, Statement
+from gateway.store.search.index import clean
+from gateway.store.session import Session, microseconds, moment
+from gateway.store.tables import message
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message and its fate: ``stage``, ``place`` and ``reason`` are "" where it was accepted.
+
+    ``reused``: its control id had come before, with another body.
+    """
+
+    message: Message
+    event: str
+    status: Literal["accepted", "failed"]
+    stage: str
+    place: str
+    reason: str
+    reused: bool
+    acknowledgement: Literal["AA", "AE", "AR"]
+    answer: bytes
+
+
+_KEPT: Final = (
+    message.c.id,
+    message.c.agency,
+    message.c.channel,
+    message.c.kind,
+    message.c.control_id,
+    message.c.raw,
+    message.c.received,
+    message.c.event,
+    message.c.status,
+    message.c.stage,
+    message.c.place,
+    message.c.reason,
+    message.c.reused,
+    message.c.acknowledgement,
+    message.c.answer,
+)
+_SAME_ID: Final = (  # worded so that the partial index serves
+    message.c.agency == sa.bindparam("agency"),
+    message.c.control_id == sa.bindparam("control_id"),
+    message.c.control_id != sa.literal_column("''"),
+)
+_REPEAT: Final = Statement(
+    sa.select(message.c.id, message.c.acknowledgement, message.c.answer).where(
+        *_SAME_ID, message.c.digest == sa.bindparam("digest")
+    )
+)
+_INSERT: Final = Statement(
+    message.insert().values(
+        {
+            **{c: sa.bindparam(c.name) for c in message.columns if c.name not in ("key", "reused")},
+            message.c.reused: sa.exists(sa.select(message.c.key).where(*_SAME_ID)),
+        }
+    )
+)
+_ONE: Final = Statement(sa.select(*_KEPT).where(message.c.id == sa.bindparam("id")))
+_LIST: Final = Statement(
+    sa.select(*_KEPT)
+    .where(
+        message.c.status == sa.bindparam("status"),
+        sa.or_(message.c.agency == sa.bindparam("me"), sa.bindparam("admin", type_=sa.Boolean())),
+        message.c.key < sa.bindparam("before"),
+    )
+    .order_by(message.c.key.desc())
+    .limit(sa.bindparam("count"))
+)
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()
+
+
+def _kept(row: Row) -> Kept:
+    id_, agency, channel, kind, control_id, raw, received, *fate = row
+    event, status, stage, place, reason, reused, acknowledgement, answer = fate
+    came = Message(id_, agency, channel, kind, control_id, raw, moment(received))
+    return Kept(came, event, status, stage, place, reason, bool(reused), acknowledgement, answer)
+
+
+class Messages(Session):
+    """Reading what was kept. An agency sees its own, an administrator all."""
+
+    def repeat(self, agency: str, control_id: str, raw: bytes) -> Receipt | None:
+        """What the same bytes under the same control id were answered; None if they are new."""
+        self.flush()
+        values = {"agency": agency, "control_id": clean(control_id), "digest": _digest(raw)}
+        row = self.link.one(_REPEAT, values)
+        return None if row is None else Receipt(row[0], row[1], (), row[2], repeated=True)
+
+    def kept(self, context: Context, id_: str) -> Kept:
+        """One message. Raises ``NotFound``."""
+        self.flush()
+        row = self.link.one(_ONE, {"id": id_})
+        if row is None or not (context.admin or row[1] == context.agency):
+            raise NotFound("no such message")
+        return _kept(row)
+
+    def failed_messages(self, context: Context, *, count: int = 100) -> Sequence[Kept]:
+        """Those that failed, newest first."""
+        self.flush()
+        values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
+        return [_kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
+
+
+class Keeping(Messages):
+    """Keeps messages."""
+
+    def message(
+        self, message: Message, receipt: Receipt, *, event: str = "", stage: Stage | None = None
+    ) -> None:
+        """Keep a message with its answer, once, at the end of its unit.
+
+        AA is accepted; else ``stage`` is where it failed, and place and reason are those of the
+        receipt's first issue. Written at once, so that a repetition that ran at the same time
+        is told here (PostgreSQL runs the unit again, and ``repeat`` finds the answer).
+        """
+        self.flush()
+        issue = receipt.issues[0] if receipt.issues else None
+        failed = receipt.acknowledgement != "AA"
+        self.link.run(
+            _INSERT,
+            {
+                "id": message.id,
+                "agency": message.agency,
+                "channel": message.channel,
+                "kind": message.kind,
+                "control_id": clean(message.control_id),
+                "event": clean(event),
+                "digest": _digest(message.raw),
+                "received": microseconds(message.received),
+                "status": "failed" if failed else "accepted",
+                "stage": stage or "",
+                "place": (issue.place or "") if failed and issue else "",
+                "reason": issue.text if failed and issue else "",
+                "acknowledgement": receipt.acknowledgement,
+                "answer": receipt.answer,
+                "raw": message.raw,
+            },
+        )

