@@ -1,0 +1,1 @@
+"""Every way in and every way out passes here: keys, scopes, policies, grants."""
