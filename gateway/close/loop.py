@@ -1,0 +1,76 @@
+"""When a loop must be closed, and the Task's record that it was.
+
+"Loop delivered" is a state of its own beside Task.status (referral-protocol.md, section 3): the
+clinic has heard of it when its own system acknowledged our message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from gateway.fhir import codes
+from gateway.model import Closing, Resource
+
+_NEWS: Final[Mapping[str, Literal["reply", "outcome"]]] = {
+    "accepted": "reply",
+    "rejected": "reply",
+    "completed": "outcome",
+    "failed": "outcome",
+    "cancelled": "outcome",
+}
+
+
+def what_to_send(closing: Closing, before: str | None, after: str) -> str | None:
+    """The kind of message ("rri", "oru") that a Task's move calls for, or None.
+
+    ``before`` and ``after`` are Task.status of two successive versions (None: there was none).
+    A refusal is both the reply and the end: an agency that wants no reply gets its outcome.
+    """
+    if before == after or after not in _NEWS:
+        return None
+    if after == "rejected":
+        return closing.reply or closing.outcome or None
+    return (closing.reply if _NEWS[after] == "reply" else closing.outcome) or None
+
+
+def delivered(task: Resource, kind: str, control_id: str, at: datetime) -> Resource:
+    """The Task with the note that its asker acknowledged the ``kind`` message at ``at``.
+
+    A second note of the same control id replaces the first, so a repeated delivery shows once.
+    """
+    others = [each for each in task.get("extension") or [] if _noted(each) != control_id]
+    instant = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    note = {
+        "url": codes.LOOP_DELIVERED,
+        "extension": [
+            {"url": "message", "valueCode": kind},
+            {"url": "controlId", "valueString": control_id},
+            {"url": "acknowledged", "valueInstant": instant},
+        ],
+    }
+    return {**task, "extension": [*others, note]}
+
+
+def keep_notes(current: Resource, proposed: Resource) -> Resource:
+    """``proposed`` with the hub's own extensions as ``current`` has them.
+
+    They are the hub's alone to write, so a PUT made from an older version can't take them away.
+    """
+    given = [each for each in proposed.get("extension") or [] if not _ours(each)]
+    ours = [each for each in current.get("extension") or [] if _ours(each)]
+    bare = {name: value for name, value in proposed.items() if name != "extension"}
+    return {**bare, "extension": [*given, *ours]} if given or ours else bare
+
+
+def _ours(extension: dict[str, Any]) -> bool:
+    return str(extension.get("url", "")).startswith(codes.BASE)
+
+
+def _noted(extension: dict[str, Any]) -> str | None:
+    """The control id of a loop-delivered note; None of any other extension."""
+    if extension.get("url") != codes.LOOP_DELIVERED:
+        return None
+    parts = extension.get("extension") or []
+    return next((p.get("valueString") for p in parts if p.get("url") == "controlId"), None)

@@ -1,0 +1,61 @@
+"""Each event to each subscriber's door. One file a channel, one line in the table.
+
+``Doors`` makes one attempt; ``retry`` says when the next is due; ``subscription`` and
+``endpoint`` check where deliveries may go. Fan-out, order and the record of attempts are the
+hub's, and ``pipeline`` joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from gateway.deliver.endpoint import Guard
+from gateway.deliver.failure import Failure
+from gateway.deliver.mllp import Mllp
+from gateway.deliver.rest_hook import RestHook
+from gateway.model import Delivery, Subscriber
+
+
+class Channel(Protocol):
+    """A way to deliver. ``send`` makes one attempt: it returns once the receiver has it."""
+
+    async def send(
+        self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, secret: str
+    ) -> None:
+        """Raises Failure."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+CHANNELS: Final[Mapping[str, Callable[[Guard], Channel]]] = {"rest-hook": RestHook, "mllp": Mllp}
+"""What ``Subscriber.channel`` may name."""
+
+
+class Doors:
+    """All channels of one process. Used on one event loop alone; opened by the first delivery."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._open: dict[str, Channel] = {}
+
+    async def send(
+        self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, *, secret: str
+    ) -> None:
+        """One attempt by the subscriber's channel.
+
+        ``payload`` is the body (JSON, or an unframed HL7 message; None for none), ``secret`` the
+        subscriber's own, which signs it. Raises Failure.
+        """
+        if subscriber.channel not in CHANNELS:
+            raise Failure("there is no such channel", permanent=True)
+        if subscriber.channel not in self._open:
+            self._open[subscriber.channel] = CHANNELS[subscriber.channel](self._guard)
+        await self._open[subscriber.channel].send(subscriber, delivery, payload, secret)
+
+    async def close(self) -> None:
+        """Close every channel that was opened."""
+        for channel in self._open.values():
+            await channel.close()
+        self._open.clear()

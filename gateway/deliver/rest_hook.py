@@ -1,0 +1,177 @@
+"""rest-hook: an R4 Subscription's notification over HTTP (FHIR R4, Subscription, 2.46.7).
+
+With ``channel.payload`` the endpoint is the base of a FHIR interface and the notification an
+update of the resource there (PUT [endpoint]/[type]/[id]); without, a POST with no body says only
+that something changed. Every request is signed after Standard Webhooks (webhook-id, -timestamp,
+-signature); its id is the delivery's and the same over all attempts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+from standardwebhooks import Webhook
+
+from gateway.deliver.endpoint import PLACE, Blocked, Endpoint, Guard
+from gateway.deliver.failure import Failure
+from gateway.model import Delivery, Subscriber
+
+CONNECT: Final = 10.0
+TOTAL: Final = 30.0
+"""Seconds: to connect, and for the whole of one attempt, however slowly the receiver drips."""
+
+_READ: Final = 64 * 1024  # of an answer's body, so that its connection can be used again
+_SCHEMES: Final = ("http", "https")
+
+
+class RestHook:
+    """One HTTP client for all rest-hook subscribers; made and used on one event loop."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._client = _client(guard)
+
+    async def send(
+        self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, secret: str
+    ) -> None:
+        """Notify once. ``payload`` is the resource's JSON, None for a bare notification.
+
+        Returns on 2xx. Raises Failure: permanent on 410 and for an endpoint that may not be
+        called, with ``retry_after`` where a 429 or 503 says so. A redirect is a failure.
+        """
+        endpoint = self._guard.endpoint(subscriber.endpoint, _SCHEMES)
+        request = self._request(endpoint, subscriber, delivery, payload, secret)
+        try:
+            async with asyncio.timeout(TOTAL):
+                response = await self._client.send(request, stream=True)
+                await _finish(response)
+        except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Failure(_why(error), place=PLACE) from None
+        if not response.is_success:
+            raise _failure(response)
+
+    async def close(self) -> None:
+        """Close the connections that are kept for the next delivery."""
+        await self._client.aclose()
+
+    def _request(
+        self,
+        endpoint: Endpoint,
+        subscriber: Subscriber,
+        delivery: Delivery,
+        payload: bytes | None,
+        secret: str,
+    ) -> httpx.Request:
+        headers = [_header(line) for line in subscriber.headers]
+        headers += signature(secret, delivery.id, payload or b"", datetime.now(UTC)).items()
+        if payload is None:
+            return self._client.build_request("POST", endpoint.url, headers=headers)
+        headers.append(("content-type", subscriber.payload))
+        url = _resource_url(endpoint.url, f"{delivery.event.type}/{delivery.event.id}")
+        return self._client.build_request("PUT", url, headers=headers, content=payload)
+
+
+def signature(secret: str, delivery: str, body: bytes, at: datetime) -> Mapping[str, str]:
+    """The three headers of Standard Webhooks; ``secret`` is ``whsec_…`` or bare base64."""
+    signed = Webhook(secret).sign(delivery, at.astimezone(UTC), body.decode())
+    return {
+        "webhook-id": delivery,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signed,
+    }
+
+
+def _client(guard: Guard) -> httpx.AsyncClient:
+    """A client without redirects, cookies or proxies, whose every socket the guard has seen."""
+    context = httpx.create_ssl_context(trust_env=False)
+
+    def guarded(info: aiohttp.AddrInfoType) -> socket.socket:
+        guard.check(str(info[4][0]))
+        made = socket.socket(info[0], info[1], info[2])
+        made.setblocking(False)
+        return made
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=context, limit=0, ttl_dns_cache=10, socket_factory=guarded
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Content-Type",),
+            trust_env=False,
+        )
+
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(client=session, trust_env=False),
+        timeout=httpx.Timeout(TOTAL, connect=CONNECT),
+        headers={"user-agent": "care-gateway", "accept": "*/*"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+async def _finish(response: httpx.Response) -> None:
+    """Read an answer's short body away; a long one costs its connection."""
+    read = 0
+    try:
+        async for chunk in response.aiter_raw():
+            read += len(chunk)
+            if read > _READ:
+                break
+    finally:
+        await response.aclose()
+
+
+def _resource_url(base: str, path: str) -> httpx.URL:
+    url = httpx.URL(base)
+    return url.copy_with(path=f"{url.path.rstrip('/')}/{path}")
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _failure(response: httpx.Response) -> Failure:
+    return Failure(
+        f"the endpoint answered {response.status_code}",
+        place=PLACE,
+        retry_after=_seconds(response.headers.get("retry-after", "")),
+        permanent=response.status_code == httpx.codes.GONE,
+    )
+
+
+def _seconds(text: str) -> float | None:
+    """Retry-After: seconds or an HTTP date. None where it is neither, or past."""
+    try:
+        wait = (
+            float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - time.time()
+        )
+    except ValueError:
+        return None
+    return wait if wait > 0 else None
+
+
+def _why(error: BaseException) -> str:
+    """The kind of a failure, without the receiver's words."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Blocked):
+            return "this address may not be called"
+        seen = seen.__cause__ or seen.__context__
+    # httpx-aiohttp says ConnectTimeout of every connection that fails.
+    if isinstance(error, TimeoutError | httpx.ReadTimeout):
+        return "the endpoint didn't answer in time"
+    return f"the endpoint can't be reached ({type(error).__name__})"

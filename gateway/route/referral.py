@@ -1,0 +1,61 @@
+"""A referral finds its door: who is asked becomes the Task's owner.
+
+Both Task.owner and ServiceRequest.performer then name the member's own entry in the directory,
+which is what grants, subscriptions and the state machine go by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gateway.model import Entry, Reference, Resource
+from gateway.route.directory import Directory, performer
+
+
+def assign(entries: tuple[Entry, ...], directory: Directory) -> tuple[Entry, ...]:
+    """The entries of one translation, each unowned referral Task given to whom it names.
+
+    A Task is a referral's when its ``focus`` is a ServiceRequest among the entries. One whose
+    performer no member answers to stays without owner. The owner set here is the hub's to keep,
+    so that a resend can't take a referral away from whoever it went to. Pure.
+    """
+    resources = {_key(entry.resource): entry.resource for entry in entries}
+    owners: dict[Reference, Reference] = {}
+    routed = [_task(entry, resources, directory, owners) for entry in entries]
+    return tuple(_request(entry, owners) for entry in routed)
+
+
+def _task(
+    entry: Entry,
+    resources: Mapping[Reference, Resource],
+    directory: Directory,
+    owners: dict[Reference, Reference],
+) -> Entry:
+    """The entry with its owner, if it is a referral's Task; notes who was asked in ``owners``."""
+    task = entry.resource
+    focus = (task.get("focus") or {}).get("reference", "")
+    request = resources.get(focus)
+    if task.get("resourceType") != "Task" or "owner" in task or request is None:
+        return entry
+    if request.get("resourceType") != "ServiceRequest":
+        return entry
+    agency = performer(directory, request, resources)
+    if agency is None:
+        return entry
+    owners[focus] = f"Organization/{agency}"
+    owned = {**task, "owner": {"reference": owners[focus]}}
+    return replace(entry, resource=owned, keep=entry.keep | {"owner"})
+
+
+def _request(entry: Entry, owners: Mapping[Reference, Reference]) -> Entry:
+    """The entry with the member among its performers, if it is a routed ServiceRequest."""
+    owner = owners.get(_key(entry.resource))
+    asked = entry.resource.get("performer") or []
+    if owner is None or any(each.get("reference") == owner for each in asked):
+        return entry
+    return replace(entry, resource={**entry.resource, "performer": [*asked, {"reference": owner}]})
+
+
+def _key(resource: Resource) -> Reference:
+    return f"{resource.get('resourceType')}/{resource.get('id')}"

@@ -1,0 +1,123 @@
+"""Receivers on real sockets: an HTTP sink and an MLLP listener, each doing as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.model import Delivery, Event, Subscriber
+
+Reader = asyncio.StreamReader
+Writer = asyncio.StreamWriter
+AT = datetime(2024, 5, 7, tzinfo=UTC)
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request as it came over the wire; header names in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    names: list[str]
+    body: bytes
+    peer: object
+
+
+Answer = Callable[[Request, Writer], Awaitable[None]]
+
+
+def status(line: str, *headers: str, body: bytes = b"") -> Answer:
+    """Always that answer."""
+    head = [f"HTTP/1.1 {line}", f"Content-Length: {len(body)}", *headers, "", ""]
+
+    async def answer(request: Request, writer: Writer) -> None:
+        writer.write("\r\n".join(head).encode() + body)
+        await writer.drain()
+
+    return answer
+
+
+@asynccontextmanager
+async def http(answer: Answer) -> AsyncIterator[tuple[str, list[Request]]]:
+    """(its address, the requests that it got)."""
+    got: list[Request] = []
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                first, *lines = head.decode().rstrip("\r\n").split("\r\n")
+                pairs = [line.split(": ", 1) for line in lines]
+                headers = {name.lower(): value for name, value in pairs}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                method, target, _ = first.split(" ")
+                names = [name.lower() for name, _ in pairs]
+                peer = writer.get_extra_info("peername")
+                got.append(Request(method, target, headers, names, body, peer))
+                await answer(got[-1], writer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async with listening(serve) as port:
+        yield f"http://127.0.0.1:{port}", got
+
+
+@asynccontextmanager
+async def mllp(reply: Callable[[bytes], bytes | None]) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """(its address, the messages that it got); a reply of None hangs up."""
+    got: list[bytes] = []
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        try:
+            frame = await reader.readuntil(b"\x1c\r")
+            got.append(frame[1:-2])
+            answer = reply(got[-1])
+            if answer is not None:
+                writer.write(answer)
+                await writer.drain()
+                await reader.read()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async with listening(serve) as port:
+        yield f"mllp://127.0.0.1:{port}", got
+
+
+@asynccontextmanager
+async def listening(serve: Callable[[Reader, Writer], Awaitable[None]]) -> AsyncIterator[int]:
+    """The port of a server on loopback whose connections end with it."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def tracked(reader: Reader, writer: Writer) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        await serve(reader, writer)
+
+    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def subscriber(
+    endpoint: str, *, channel: str = "rest-hook", payload: str = "", headers: tuple[str, ...] = ()
+) -> Subscriber:
+    return Subscriber("s1", "food-bank", channel, endpoint, "Task?", payload, headers)
+
+
+def delivery(number: int = 1) -> Delivery:
+    event = Event(number, "Task", "t-1", 3, "update", "clinic", AT)
+    return Delivery(f"msg_{number}", "s1", number, event)
