@@ -1,0 +1,169 @@
+"""How resources enter the hub: the rules before, the consequences after, in one transaction.
+
+Every way in passes here, so a rule holds whether a Task comes from a map, a PUT or a Bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from gateway import referral
+from gateway.deliver.endpoint import Guard
+from gateway.deliver.subscription import subscriber
+from gateway.errors import GatewayError, InvalidResource, NotFound
+from gateway.fhir import codes, json
+from gateway.fhir.references import references
+from gateway.members import Members
+from gateway.model import Context, Reference, Resource, Stored, ValidResource
+from gateway.protect import scopes
+from gateway.protect.keys import webhook_secret
+from gateway.store import Transaction, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A resource to write, its id set; ``place`` is its own in what was sent ("" when alone)."""
+
+    resource: ValidResource
+    interaction: Literal["create", "update"] = "update"
+    if_match: int | None = None
+    place: str = ""
+
+    @property
+    def reference(self) -> Reference:
+        """``Type/id``."""
+        return f"{self.resource['resourceType']}/{self.resource['id']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """What the rules go by: the members, where deliveries may go, the hub's secret."""
+
+    members: Members
+    guard: Guard
+    secret: bytes
+
+
+Check = Callable[[Hall, Context, Resource | None, Resource], Resource]
+Settle = Callable[[Hall, Transaction, Resource | None, Stored], None]
+
+
+def admit(
+    hall: Hall, tx: Transaction, context: Context, changes: Sequence[Change], *, trusted: bool
+) -> list[Written]:
+    """Write all of ``changes`` and what they lead to, in their order.
+
+    ``trusted`` changes come from a map, whose references were resolved when it was compiled;
+    others must refer to what is there and the caller may see.
+
+    Raises:
+        GatewayError: a rule, a right, a version or a reference that doesn't hold, at its place.
+    """
+    before: dict[Reference, Resource | None] = {}
+    written = []
+    for change in changes:
+        current = _current(tx, context, change)
+        before[change.reference] = json.loads(current.body) if current else None
+        written.append(_put(hall, tx, context, before[change.reference], change))
+    if not trusted:
+        for change in changes:
+            _check_references(tx, context, before[change.reference], change)
+    for each in written:
+        settle = SETTLES.get(each.type)
+        if settle is not None:
+            settle(hall, tx, before[each.reference], each)
+    return written
+
+
+def _current(tx: Transaction, context: Context, change: Change) -> Stored | None:
+    """The version that the change meets; what the caller can't see is as if it weren't there."""
+    type_, _, id_ = change.reference.partition("/")
+    current = tx.current(type_, id_)
+    if current is not None and not tx.visible(context, change.reference):
+        raise NotFound("no such resource", place=change.place or None)
+    return current
+
+
+def _put(
+    hall: Hall, tx: Transaction, context: Context, before: Resource | None, change: Change
+) -> Written:
+    resource: Resource = change.resource
+    try:
+        check = CHECKS.get(resource["resourceType"])
+        if check is not None:
+            resource = check(hall, context, before, resource)
+        return tx.put(
+            context,
+            ValidResource(resource),
+            interaction=change.interaction,
+            if_match=change.if_match,
+        )
+    except GatewayError as error:
+        raise _placed(error, change.place) from None
+
+
+def _check_references(
+    tx: Transaction, context: Context, before: Resource | None, change: Change
+) -> None:
+    """What the change newly refers to must be there; what stood there before may stay."""
+    found = {target: place for place, target in references(change.resource)}
+    known = {target for _, target in references(before or {})}
+    for target in tx.missing(context, [each for each in found if each not in known]):
+        place = f"{change.place}.resource.{found[target]}" if change.place else found[target]
+        raise InvalidResource("refers to nothing that is here", place=place, code="not-found")
+
+
+def _placed(error: GatewayError, place: str) -> GatewayError:
+    """The same refusal, with the entry of the Bundle that it is about."""
+    if place:
+        first, *more = error.issues
+        whole = f"{place}.resource.{first.place}" if first.place else place
+        return type(error)(first.text, place=whole, code=first.code, more=more)
+    return error
+
+
+def _check_task(
+    hall: Hall, context: Context, before: Resource | None, proposed: Resource
+) -> Resource:
+    return referral.check(context, before, proposed)
+
+
+def _settle_task(hall: Hall, tx: Transaction, before: Resource | None, stored: Stored) -> None:
+    referral.settle(tx, hall.members, before, stored)
+
+
+def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, stored: Stored) -> None:
+    if before is not None:
+        referral.resettle(tx, hall.members, stored.reference)
+
+
+def _check_subscription(
+    hall: Hall, context: Context, before: Resource | None, proposed: Resource
+) -> Resource:
+    told = subscriber(proposed, context.agency, hall.guard)
+    scopes.require(context, told.criteria.partition("?")[0], "s")
+    others = [e for e in proposed.get("extension") or [] if e.get("url") != codes.WEBHOOK_SECRET]
+    secret = {"url": codes.WEBHOOK_SECRET, "valueString": webhook_secret(hall.secret, told.id)}
+    return {**proposed, "status": told.status, "extension": [*others, secret]}
+
+
+def _settle_subscription(
+    hall: Hall, tx: Transaction, before: Resource | None, stored: Stored
+) -> None:
+    tx.put_subscriber(subscriber(json.loads(stored.body), stored.owner, hall.guard))
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "Task": _check_task,
+    "Subscription": _check_subscription,
+}
+"""What must hold before a resource of the type is written; it may put it into the hub's form."""
+
+SETTLES: Final[Mapping[str, Settle]] = {
+    "Task": _settle_task,
+    "ServiceRequest": _settle_request,
+    "Subscription": _settle_subscription,
+}
+"""What follows once the resource, and all that came with it, is written."""

@@ -1,0 +1,183 @@
+"""Who belongs to the community: agencies with their maps, and the keys that calls bear.
+
+The hub's rows say who is a member; ``agency.yaml`` says what it speaks. Both are read again when
+somebody unknown turns up and every few seconds while calls come in, so that an agency or a key
+that the command line adds counts at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from gateway.errors import SettingError, Unauthenticated
+from gateway.fhir import codes, gates
+from gateway.model import HUB, Agency, Context, Grant, Resource, Subscriber, ValidResource
+from gateway.protect import keys, scopes
+from gateway.route.directory import Directory
+from gateway.store import Hub, Member, Transaction
+from gateway.translate import Library
+
+FRESH: Final = 5.0
+"""Seconds for which what was read of members and keys counts."""
+
+KEEPER: Final = Context(HUB, "gateway", purpose="SYSADMIN", admin=True)
+"""The gateway itself, which keeps the directory."""
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class Members:
+    """The members of a hub, by id and by every name that messages call them by."""
+
+    def __init__(self, hub: Hub, shipped: Library) -> None:
+        self._hub = hub
+        self._shipped = shipped
+        self._rows: list[Member] | None = None
+        self._read = 0.0
+        self._known: dict[str, tuple[Context, float]] = {}
+        self.library = shipped
+        self.directory = Directory(())
+        self._agencies: dict[str, Agency] = {}
+        self._refresh(0)
+
+    def __iter__(self) -> Iterator[Agency]:
+        self._refresh(0)
+        return iter(self._agencies.values())
+
+    def get(self, id: str) -> Agency | None:
+        """The member of that id, as its agency.yaml describes it."""
+        self._refresh(FRESH if id in self._agencies else 0)
+        return self._agencies.get(id)
+
+    def sender(self, application: str, facility: str) -> str | None:
+        """The one member that declares this MSH-3.1 and MSH-4.1; the narrowest claim counts."""
+        self._refresh(FRESH)
+        return self._sender(application, facility) or (
+            self._sender(application, facility) if self._refresh(0) else None
+        )
+
+    def add(self, id: str, folder: Path | None, name: str = "") -> Agency:
+        """Make an agency a member, or renew it: its row, its Organization, its closing profile.
+
+        Raises:
+            SettingError: the id isn't one (small letters, digits, ``-``), or is the hub's.
+            MapError: its agency.yaml or maps don't load.
+        """
+        if not _ID.fullmatch(id) or id == HUB:
+            raise SettingError("an agency's id is small letters, digits and '-'", place="ID")
+        library = self._with(self._shipped, id, folder)
+        agency = _named(library.agencies[id], name)
+        self._hub.write(lambda tx: _enter(tx, agency, folder))
+        self._refresh(0)
+        return agency
+
+    def add_key(
+        self, agency: str, *, admin: bool = False, granted: frozenset[str] = frozenset()
+    ) -> str:
+        """A new key's secret, which is stored as a hash alone; no scope ``granted`` means all.
+
+        Raises:
+            SettingError: no such member, or a scope that isn't one.
+        """
+        if not admin and self.get(agency) is None:
+            raise SettingError("no such member: gateway agency add it first", place="AGENCY")
+        if scopes.unknown(granted):
+            raise SettingError("not a SMART v2 system scope", place="--scope")
+        key = keys.make()
+        bearer = HUB if admin else agency
+        given = granted or Context("", "").scopes
+        self._hub.write(lambda tx: tx.add_key(key.id, key.hash, bearer, admin=admin, scopes=given))
+        return key.secret
+
+    def authenticate(self, secret: str) -> Context:
+        """Who bears this key.
+
+        Raises:
+            Unauthenticated: nobody does.
+        """
+        hashed = keys.digest(secret)
+        context, read = self._known.get(hashed, (None, 0.0))
+        if context is not None and time.monotonic() - read < FRESH:
+            return context
+        with self._hub.read() as reader:
+            key = reader.key(hashed) if keys.identify(secret) else None
+        if key is None:
+            self._known.pop(hashed, None)
+            raise Unauthenticated("a valid key is needed: Authorization: Bearer")
+        context = Context(key.agency, key.id, key.scopes, admin=key.admin)
+        self._known[hashed] = (context, time.monotonic())
+        return context
+
+    def _refresh(self, age: float) -> bool:
+        """Read the members anew if that was over ``age`` seconds ago; whether anything changed."""
+        if self._rows is not None and time.monotonic() - self._read < age:
+            return False
+        with self._hub.read() as reader:
+            rows = reader.agencies()
+        self._read = time.monotonic()
+        if rows == self._rows:
+            return False
+        library = self._shipped
+        for row in rows:
+            library = self._with(library, row.id, Path(row.folder) if row.folder else None)
+        self._agencies = {row.id: _named(library.agencies[row.id], row.name) for row in rows}
+        self.library, self._rows = library, rows
+        self.directory = Directory(self._agencies.values())
+        return True
+
+    def _with(self, library: Library, id: str, folder: Path | None) -> Library:
+        """The library with an agency: of its own folder, else of the searched ones, else plain."""
+        if folder is None and id in self._shipped.agencies:
+            return library
+        return library.with_agency(id, folder)
+
+    def _sender(self, application: str, facility: str) -> str | None:
+        claims = [
+            (bool(sender.application) + bool(sender.facility), agency.id)
+            for agency in self._agencies.values()
+            for sender in agency.senders
+            if sender.application in ("", application) and sender.facility in ("", facility)
+        ]
+        best = [id for weight, id in claims if weight == max(claims)[0]]
+        return best[0] if len(set(best)) == 1 else None
+
+
+def _named(agency: Agency, name: str) -> Agency:
+    return replace(agency, name=name) if name else agency
+
+
+def _enter(tx: Transaction, agency: Agency, folder: Path | None) -> None:
+    tx.add_agency(agency.id, agency.name, str(folder or ""))
+    tx.put(KEEPER, _organization(agency), interaction="update")
+    tx.grant(Grant(agency.organization, "*", agency.organization))
+    closing = agency.closing
+    tx.put_subscriber(
+        Subscriber(
+            id=f"close:{agency.id}",
+            agency=agency.id,
+            channel="mllp",
+            endpoint=closing.to if closing else "",
+            criteria=f"Task?requester={agency.organization}",
+            status="active" if closing and closing.to else "off",
+        )
+    )
+
+
+def _organization(agency: Agency) -> ValidResource:
+    """The member's entry in the directory: who it is, and nothing of where it is."""
+    entry: Resource = {
+        "resourceType": "Organization",
+        "id": agency.id,
+        "identifier": [
+            {"system": codes.AGENCY_IDENTIFIER, "value": agency.id},
+            *({"system": s, "value": v} if s else {"value": v} for s, v in agency.identifiers),
+        ],
+        "active": True,
+        "name": agency.name,
+    }
+    return gates.check({**entry, "alias": list(agency.aliases)} if agency.aliases else entry)

@@ -1,0 +1,292 @@
+"""The use cases: the only code that joins the stages or opens a transaction.
+
+``accept`` is a record's whole journey from bytes to an answer; ``create``, ``update`` and
+``transaction`` are the same for what arrives as FHIR; ``drain`` is what happens after a commit.
+Whatever changes the hub is one unit of one transaction, and is answered after its fsync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from gateway.admission import Change, Hall, admit
+from gateway.deliver.endpoint import Guard
+from gateway.errors import GatewayError, InvalidResource, ReceiveError, Unavailable
+from gateway.fhir import bundle, gates, json
+from gateway.fhir.provenance import provenance
+from gateway.fhir.search import parse_query
+from gateway.members import Members
+from gateway.model import (
+    Acknowledge,
+    Agency,
+    Context,
+    Message,
+    Receipt,
+    Stage,
+    Stored,
+    Translation,
+    ValidResource,
+)
+from gateway.outgoing import Outgoing
+from gateway.parse import PARSERS
+from gateway.protect import scopes
+from gateway.route.referral import assign
+from gateway.settings import Settings
+from gateway.store import Hub, Kept, Page, Transaction, Written
+from gateway.translate import Library, merge, translate
+from gateway.work import Work
+
+T = TypeVar("T")
+
+NOBODY: Final = ""
+"""The agency of a message whose sender nobody declares: kept, and only an admin sees it."""
+
+LETTERS: Final[Mapping[bundle.Method, scopes.Letter]] = {"POST": "c", "PUT": "u", "GET": "r"}
+"""The scope that each method of a transaction's entries asks for."""
+
+
+class Pipeline:
+    """The stages over one hub. Without ``work`` nothing is woken: a command's, not a server's."""
+
+    def __init__(
+        self, hub: Hub, library: Library, settings: Settings, work: Work | None = None
+    ) -> None:
+        guard = Guard(settings.endpoint_networks)
+        self._hub = hub
+        self.members = Members(hub, library)
+        self.authenticate = self.members.authenticate
+        self._hall = Hall(self.members, guard, hub.secret)
+        self._outgoing = Outgoing(hub, self.members, settings, guard, work)
+        self.drain = self._outgoing.drain
+        self.close = self._outgoing.close
+
+    # --- what comes in as HL7 v2 ------------------------------------------------------------------
+
+    def accept(
+        self, agency: str, channel: str, raw: bytes, control_id: str, acknowledge: Acknowledge
+    ) -> Future[Receipt]:
+        """A message's journey. It is parsed and translated now, and stored in the next group.
+
+        The future holds the receipt once the message and all that it led to are on disk. A
+        message that fails is kept with its stage and place, and its receipt says AE or AR. The
+        same bytes under the same control id get the first answer again, and make nothing new.
+        """
+        now = datetime.now(UTC)
+        message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
+        outcome = self._understood(message)
+        return self._submit(lambda tx: self._take(tx, message, outcome, acknowledge))
+
+    def _understood(self, message: Message) -> Translation | GatewayError:
+        try:
+            agency = self.members.get(message.agency) if message.agency else None
+            if agency is None:
+                raise ReceiveError("no agency declares this sender", place="MSH-4")
+            record = PARSERS[message.kind](message.raw, charset=agency.charset)
+            return translate(self.members.library, agency, record)
+        except GatewayError as error:
+            return error
+
+    def _take(
+        self,
+        tx: Transaction,
+        message: Message,
+        outcome: Translation | GatewayError,
+        acknowledge: Acknowledge,
+    ) -> Receipt:
+        repeated = tx.repeat(message.agency, message.control_id, message.raw)
+        if repeated is not None:
+            return repeated
+        try:
+            if isinstance(outcome, GatewayError):
+                raise outcome
+            with tx.savepoint():
+                self._enter(tx, message, outcome)
+        except Unavailable:
+            raise
+        except GatewayError as error:
+            code, issues = error.acknowledgement, error.issues
+            receipt = Receipt(message.id, code, issues, acknowledge(code, issues))
+            tx.message(message, receipt, stage=Stage(error.stage))
+            return receipt
+        receipt = Receipt(message.id, "AA", outcome.warnings, acknowledge("AA", outcome.warnings))
+        tx.message(message, receipt, event=outcome.event)
+        return receipt
+
+    def _enter(self, tx: Transaction, message: Message, translation: Translation) -> None:
+        context = Context(message.agency, message.channel)
+        changes = []
+        for entry in assign(translation.entries, self.members.directory):
+            current = tx.current(entry.resource["resourceType"], entry.resource["id"])
+            body = merge(json.loads(current.body) if current else None, entry)
+            changes.append(Change(gates.check(body, models=False)))
+        written = admit(self._hall, tx, context, changes, trusted=True)
+        source = provenance(
+            str(uuid4()),
+            [each.reference for each in written],
+            sender=context.organization,
+            message=message.id,
+            event=translation.event,
+            map=translation.map,
+            at=message.received,
+        )
+        tx.put(context, gates.check(source, models=False), interaction="create")
+        tx.audit(context, translation.event, message.id)
+
+    # --- what comes in as FHIR --------------------------------------------------------------------
+
+    def create(self, context: Context, type: str, raw: bytes) -> Future[Stored]:
+        """FHIR ``create``: the resource under an id of ours.
+
+        Raises:
+            Denied: the key's scopes don't cover it.
+            InvalidResource: it isn't R4 JSON of this type.
+        """
+        scopes.require(context, type, "c")
+        resource = gates.check(json.loads(raw), type=type)
+        change = Change(ValidResource({**resource, "id": str(uuid4())}), "create")
+        return self._submit(lambda tx: self._admit(tx, context, [change])[0])
+
+    def update(
+        self, context: Context, type: str, id: str, raw: bytes, if_match: int | None
+    ) -> Future[tuple[Stored, bool]]:
+        """FHIR ``update``: a new version, or the first one under the client's id (True).
+
+        Raises:
+            Denied: the key's scopes don't cover it.
+            InvalidResource: it isn't R4 JSON of this type and id.
+        """
+        scopes.require(context, type, "u")
+        resource = gates.check(json.loads(raw), type=type)
+        if resource.get("id") != id:
+            raise InvalidResource("the body's id must be the URL's", place=f"{type}.id")
+        change = Change(resource, "update", if_match)
+
+        def unit(tx: Transaction) -> tuple[Stored, bool]:
+            written = self._admit(tx, context, [change])[0]
+            return written, written.change == "create"
+
+        return self._submit(unit)
+
+    def transaction(self, context: Context, raw: bytes) -> Future[bytes]:
+        """FHIR ``transaction``: all of a Bundle's entries or none; the response Bundle's JSON.
+
+        Raises:
+            Denied: the key's scopes don't cover an entry.
+            InvalidResource: an entry that isn't R4, or can't be done.
+        """
+        asked = bundle.requests(gates.check(json.loads(raw), type="Bundle"))
+        for request in asked:
+            scopes.require(context, request.type, LETTERS[request.method])
+        return self._submit(lambda tx: self._transact(tx, context, asked))
+
+    def _transact(
+        self, tx: Transaction, context: Context, asked: Sequence[bundle.Request]
+    ) -> bytes:
+        changes = [
+            Change(
+                ValidResource(request.resource),
+                "create" if request.method == "POST" else "update",
+                request.if_match,
+                request.place,
+            )
+            for request in asked
+            if request.resource is not None
+        ]
+        written = iter(self._admit(tx, context, changes))
+        return bundle.response(
+            [
+                (tx.read(context, each.type, each.id), 200)
+                if each.resource is None
+                else (done := next(written), 201 if done.change == "create" else 200)
+                for each in asked
+            ]
+        )
+
+    def _admit(self, tx: Transaction, context: Context, changes: Sequence[Change]) -> list[Written]:
+        written = admit(self._hall, tx, context, changes, trusted=False)
+        for each in written:
+            tx.audit(context, each.change or "unchanged", each.reference)
+        return written
+
+    def _submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
+        """Run a unit in the next group; once it is on disk, wake whoever its versions concern."""
+        touched: set[str] = set()
+
+        def watched(tx: Transaction) -> T:
+            value = unit(tx)
+            touched.update(tx.touched)
+            return value
+
+        future = self._hub.submit(watched)
+        future.add_done_callback(lambda _: self._outgoing.wake(touched))
+        return future
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, context: Context, type: str, id: str) -> Stored:
+        """FHIR ``read``. Raises Denied, NotFound, Gone."""
+        scopes.require(context, type, "r")
+        with self._hub.read() as reader:
+            return reader.read(context, type, id)
+
+    def vread(self, context: Context, type: str, id: str, version: int) -> Stored:
+        """FHIR ``vread``. Raises Denied, NotFound, Gone."""
+        scopes.require(context, type, "r")
+        with self._hub.read() as reader:
+            return reader.vread(context, type, id, version)
+
+    def history(self, context: Context, type: str, id: str) -> Sequence[Stored]:
+        """FHIR ``history-instance``, newest first. Raises Denied, NotFound."""
+        scopes.require(context, type, "r")
+        with self._hub.read() as reader:
+            return reader.history(context, type, id, count=1000).entries
+
+    def search(
+        self,
+        context: Context,
+        type: str,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        lenient: bool = False,
+    ) -> Page:
+        """FHIR ``search-type`` over what the caller may see. Raises Denied, InvalidSearch."""
+        scopes.require(context, type, "s")
+        with self._hub.read() as reader:
+            return reader.search(context, parse_query(type, pairs, lenient=lenient))
+
+    def failed_messages(self, context: Context) -> Sequence[Kept]:
+        """The messages that failed, newest first: the caller's own, or all for an admin."""
+        with self._hub.read() as reader:
+            return reader.failed_messages(context)
+
+    def message(self, context: Context, id: str) -> Kept:
+        """One message as it came, and its fate. Raises NotFound."""
+        with self._hub.read() as reader:
+            return reader.kept(context, id)
+
+    # --- who belongs, and what is due -------------------------------------------------------------
+
+    def add_agency(self, id: str, folder: Path | None, name: str = "") -> Agency:
+        """Make an agency a member. Raises SettingError, MapError."""
+        agency = self.members.add(id, folder, name)
+        self._outgoing.forget()
+        return agency
+
+    def behind(self) -> list[str]:
+        """The subscribers with something to read or to send now."""
+        with self._hub.read() as reader:
+            return reader.behind(datetime.now(UTC))
+
+    def reachable(self) -> bool:
+        """Whether the hub answers."""
+        try:
+            with self._hub.read() as reader:
+                reader.agencies()
+        except Unavailable:
+            return False
+        return True
