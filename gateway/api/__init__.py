@@ -1,0 +1,16 @@
+"""The HTTP side: FHIR under ``/fhir``, HL7 v2 under ``/intake``, health, and its own documents.
+
+interactions   the FHIR interactions, a row each; intake, admin, health and docs have theirs
+endpoint       the door before every row: policy, key, the answer to every error
+requests       what a request says; refusals, what is wrong with it; answers, bytes out
+reading        read, vread, history, search; writing: create, update, transaction
+openapi        the document, from the rows; examples are its examples
+application    all of it as one ASGI application
+deadline       slow clients, cut
+"""
+
+from gateway.api.application import build_api
+from gateway.api.endpoint import Acknowledger
+from gateway.api.openapi import openapi_document, openapi_text
+
+__all__ = ["Acknowledger", "build_api", "openapi_document", "openapi_text"]

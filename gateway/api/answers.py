@@ -1,0 +1,124 @@
+"""Answers in bytes: resources, outcomes and Bundles, with the headers that FHIR gives them.
+
+Stored bodies are joined, never parsed again: what was sent comes back to the digit.
+FHIR R4 http.html sections 3.1.0.1 to 3.1.0.9, bundle.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from email.utils import format_datetime
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+import orjson
+from starlette.responses import Response
+
+from gateway.api.requests import FHIR, Pairs
+from gateway.errors import GatewayError, Issue
+from gateway.fhir.meta import instant
+from gateway.fhir.outcome import outcome
+from gateway.model import Stored
+from gateway.store import Page
+
+RETRY_AFTER = "5"
+
+
+def resource(stored: Stored, status: int = 200, *, location: str = "") -> Response:
+    """A version of a resource, as it is stored."""
+    return Response(stored.body, status, versioned(stored, location), FHIR)
+
+
+def versioned(stored: Stored, location: str = "") -> dict[str, str]:
+    """The headers that name a version: ETag, Last-Modified and, after a write, Location."""
+    headers = {
+        "etag": f'W/"{stored.version}"',
+        "last-modified": format_datetime(stored.updated, usegmt=True),
+    }
+    return headers | {"location": location} if location else headers
+
+
+def nothing(stored: Stored, status: int, *, location: str = "") -> Response:
+    """A write's headers without a body (``Prefer: return=minimal``)."""
+    return Response(b"", status, versioned(stored, location))
+
+
+def told(stored: Stored, status: int, *, location: str = "") -> Response:
+    """A write's headers and an OperationOutcome (``Prefer: return=OperationOutcome``)."""
+    text = "Created" if status == HTTPStatus.CREATED else "Updated"
+    issue = Issue(text, code="informational", severity="information")
+    return Response(as_json(outcome([issue])), status, versioned(stored, location), FHIR)
+
+
+def refusal(error: GatewayError, headers: dict[str, str] | None = None) -> Response:
+    """The OperationOutcome of an error, with the headers that its status asks for."""
+    extra = dict(headers or {})
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        extra["www-authenticate"] = 'Bearer realm="care-gateway"'
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        extra["retry-after"] = RETRY_AFTER
+    return Response(as_json(outcome(error.issues)), error.status, extra, FHIR)
+
+
+def searchset(base: str, type: str, pairs: Pairs, page: Page) -> bytes:
+    """A page of a search.
+
+    The links repeat the search as it was understood, so that whoever kept one can ask again.
+    """
+    asked = [(name, value) for name, value in pairs if name != "_cursor"]
+    links = [_link("self", f"{base}/{type}", pairs)]
+    if page.next is not None:
+        links.append(_link("next", f"{base}/{type}", [*asked, ("_cursor", page.next)]))
+    return _bundle("searchset", page.total, links, (_match(base, each) for each in page.entries))
+
+
+def history(base: str, path: str, versions: Sequence[Stored]) -> bytes:
+    """The versions of a resource, the newest first."""
+    links = [_link("self", f"{base}/{path}/_history", [])]
+    return _bundle("history", len(versions), links, (_past(base, each) for each in versions))
+
+
+def as_json(value: object) -> bytes:
+    """A value without decimals, as JSON."""
+    return orjson.dumps(value)
+
+
+def _bundle(
+    type: str, total: int | None, links: list[dict[str, str]], entries: Iterable[bytes]
+) -> bytes:
+    head: dict[str, object] = {"resourceType": "Bundle", "type": type}
+    if total is not None:
+        head["total"] = total
+    head["link"] = links
+    body = b",".join(entries)
+    tail = b',"entry":[' + body + b"]}" if body else b"}"
+    return as_json(head)[:-1] + tail
+
+
+def _link(relation: str, url: str, pairs: Pairs) -> dict[str, str]:
+    query = urlencode(pairs)
+    return {"relation": relation, "url": f"{url}?{query}" if query else url}
+
+
+def _match(base: str, stored: Stored) -> bytes:
+    url = as_json(f"{base}/{stored.reference}")
+    return b"".join(
+        (b'{"fullUrl":', url, b',"resource":', stored.body, b',"search":{"mode":"match"}}')
+    )
+
+
+def _past(base: str, stored: Stored) -> bytes:
+    """An entry of a history; a deletion has no resource."""
+    method = "DELETE" if stored.deleted else "POST" if stored.version == 1 else "PUT"
+    url = stored.type if method == "POST" else stored.reference
+    about: dict[str, object] = {
+        "fullUrl": f"{base}/{stored.reference}",
+        "request": {"method": method, "url": url},
+        "response": {
+            "status": {"DELETE": "204", "POST": "201"}.get(method, "200"),
+            "etag": f'W/"{stored.version}"',
+            "lastModified": instant(stored.updated),
+        },
+    }
+    head = as_json(about)[:-1]
+    return head + b"}" if stored.deleted else head + b',"resource":' + stored.body + b"}"

@@ -1,0 +1,124 @@
+"""The API, put together from its tables: routes, errors, OpenAPI."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from gateway.api.admin import ADMIN
+from gateway.api.docs import DOCS
+from gateway.api.endpoint import Acknowledger, Api, Door, Endpoint, check_doors, refuse, unexpected
+from gateway.api.health import HEALTH
+from gateway.api.intake import INTAKE
+from gateway.api.interactions import BASE, INTERACTIONS
+from gateway.api.openapi import ABOUT, VERSION, openapi_text, operation
+from gateway.api.refusals import RequestError, UnknownPath, WrongMethod
+from gateway.pipeline import Pipeline
+from gateway.settings import Settings
+
+ENDPOINTS: Final = (*INTERACTIONS, *INTAKE, *ADMIN, *HEALTH, *DOCS)
+READERS: Final = 8
+
+
+def build_api(
+    pipeline: Pipeline,
+    settings: Settings,
+    *,
+    acknowledger: Acknowledger,
+    ready: Callable[[], bool],
+    endpoints: Iterable[Endpoint] = ENDPOINTS,
+) -> FastAPI:
+    """The ASGI application over a pipeline.
+
+    ``acknowledger`` words the answers of ``/intake/hl7v2``; ``ready`` answers ``/readyz``. Raises
+    ``SettingError`` if a route names no policy.
+    """
+    threads = ThreadPoolExecutor(READERS, thread_name_prefix="api-read")
+    api = Api(pipeline, settings, acknowledger, ready, threads, datetime.now(UTC))
+    app = _application(threads)
+    for endpoint in endpoints:
+        _add(app, endpoint, api)
+    check_doors(app)
+    app.state.openapi = openapi_text(app)
+    return app
+
+
+def _application(threads: ThreadPoolExecutor) -> FastAPI:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        threads.shutdown()
+
+    return FastAPI(
+        title="Care Gateway",
+        version=VERSION,
+        description=ABOUT,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _no_route, Exception: _outside},
+    )
+
+
+def _add(app: FastAPI, endpoint: Endpoint, api: Api) -> None:
+    docs = endpoint.docs
+    door = Door(endpoint, api)
+    app.add_api_route(
+        endpoint.path,
+        door,
+        methods=[endpoint.method],
+        name=endpoint.name,
+        operation_id=endpoint.name,
+        tags=[docs.tag],
+        summary=docs.summary,
+        description=docs.text,
+        status_code=docs.status,
+        response_class=Response,
+        response_model=None,
+        openapi_extra=operation(endpoint),
+        include_in_schema=bool(docs.tag),
+    )
+    if endpoint.path == BASE:  # clients join a base URL and "" with a slash or without
+        app.add_api_route(
+            f"{BASE}/",
+            door,
+            methods=[endpoint.method],
+            response_model=None,
+            include_in_schema=False,
+        )
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """What the router refuses: a path that isn't there, a method that the path doesn't know."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    if status == 404:
+        return refuse(UnknownPath("no such path"), "none")
+    if status == 405:
+        allowed = {"allow": ", ".join(sorted(_methods(request)))}
+        return refuse(WrongMethod("the path doesn't know this method"), "none", allowed)
+    return refuse(RequestError("the request can't be understood"), "none")
+
+
+async def _outside(request: Request, error: Exception) -> Response:
+    """What fails outside every door."""
+    return unexpected(error, "none")
+
+
+def _methods(request: Request) -> set[str]:
+    """The methods of every route on the request's path: the router only knows of the first."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods
+    return found

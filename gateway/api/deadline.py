@@ -1,0 +1,87 @@
+"""Deadlines for slow clients, where uvicorn has none: headers and body must be in by a time.
+
+A middleware would come too late: it runs once the headers are in. So the protocol itself is
+wrapped. A connection that is late gets 408 and is closed; one that trickles bytes to look alive is
+late all the same, since a deadline isn't moved by data. RFC 9110, section 15.5.9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with a deadline for each request's headers and body.
+
+    Between two requests of a connection uvicorn's own keep-alive timeout holds.
+    """
+
+    header_timeout: float
+    body_timeout: float
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a connection that says nothing is late too."""
+        super().connection_made(transport)
+        self._within(self.header_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._met()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock on the first byte after a pause, even if it is only a line end."""
+        waiting = self.cycle is None or self.cycle.response_complete
+        if waiting and self._deadline is None:
+            self._within(self.header_timeout)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request that came in one piece with the one before it."""
+        super().on_message_begin()
+        if self._deadline is None:
+            self._within(self.header_timeout)
+
+    def on_headers_complete(self) -> None:
+        """The headers are in: now the body."""
+        self._within(self.body_timeout)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is in; how long its answer takes is not the client's doing."""
+        self._met()
+        super().on_message_complete()
+
+    def _within(self, seconds: float) -> None:
+        self._met()
+        self._deadline = self.loop.call_later(seconds, self._late)
+
+    def _met(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        answered = cycle is not None and cycle.response_started
+        if not answered or (cycle.response_complete and not cycle.more_body):
+            self.transport.write(_LATE)
+        # close() waits for what is unsent, and a client that reads nothing would make it wait.
+        unsent = self.transport.get_write_buffer_size()
+        self.transport.abort() if unsent else self.transport.close()
+
+
+def deadline_protocol(header: float, body: float) -> type[DeadlineProtocol]:
+    """The class for uvicorn's ``http=``, with ``header`` and ``body`` deadlines in seconds."""
+    return type(
+        "DeadlineProtocol", (DeadlineProtocol,), {"header_timeout": header, "body_timeout": body}
+    )

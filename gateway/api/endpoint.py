@@ -1,0 +1,174 @@
+"""One row of the API, and the door in front of it: policy, key, and the answer to errors.
+
+A route exists only as an ``Endpoint`` behind a ``Door``; ``check_doors`` refuses an app that has
+any other. Whatever goes wrong behind a door becomes an OperationOutcome, and a log line that names
+the route's template: a URL may hold a patient's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any, Final, TypeVar
+
+import structlog
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api import answers, requests
+from gateway.api.refusals import Unexpected
+from gateway.errors import GatewayError, SettingError, StoreError
+from gateway.model import Acknowledge, Context
+from gateway.pipeline import Pipeline
+from gateway.protect.policy import Policy, admit
+from gateway.settings import Settings
+
+T = TypeVar("T")
+
+INLINE: Final = 64 * 2**10
+"""A body up to so many bytes is parsed on the event loop; a larger one would hold up the rest."""
+
+NOBODY: Final = Context("", "", frozenset())
+
+Acknowledger = Callable[[bytes], tuple[str, Acknowledge]]
+"""Of a raw HL7 v2 message: its control id, and how an answer to it is worded."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What stands behind every door. ``threads`` bounds how many reads run at once."""
+
+    pipeline: Pipeline
+    settings: Settings
+    acknowledger: Acknowledger
+    ready: Callable[[], bool]
+    threads: ThreadPoolExecutor
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that was let in, and by whom (``NOBODY`` on a public route)."""
+
+    api: Api
+    request: Request
+    context: Context
+
+    @property
+    def base(self) -> str:
+        """The FHIR base URL as the client calls it."""
+        return f"{self.request.base_url}fhir"
+
+    def path(self, name: str) -> str:
+        """A variable of the route's path."""
+        value: str = self.request.path_params[name]
+        return value
+
+    async def body(self) -> bytes:
+        """The request's body, within the limit of the settings."""
+        return await requests.body(self.request, self.api.settings.message_limit)
+
+    async def read(self, reading: Callable[[], T]) -> T:
+        """Run a blocking read beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.api.threads, reading)
+
+    async def write(self, size: int, writing: Callable[[], Future[T]]) -> T:
+        """Start a write of ``size`` bytes and wait until it is on disk."""
+        started = writing() if size <= INLINE else await self.read(writing)
+        return await asyncio.wrap_future(started)
+
+
+@dataclass(frozen=True, slots=True)
+class Docs:
+    """A row in the OpenAPI document.
+
+    ``parameters`` and ``errors`` name entries of its tables, ``request`` and ``response`` map a
+    media type to an example, ``headers`` names those of the answer.
+    """
+
+    tag: str
+    summary: str
+    text: str = ""
+    parameters: tuple[str, ...] = ()
+    request: dict[str, Any] = field(default_factory=dict)
+    status: int = 200
+    response: dict[str, Any] = field(default_factory=dict)
+    also: dict[int, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
+    errors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A row: ``name`` as the specification names the interaction, ``policy`` who may call it."""
+
+    name: str
+    method: str
+    path: str
+    policy: Policy
+    answer: Callable[[Call], Awaitable[Response]]
+    docs: Docs
+
+
+class Door:
+    """The ASGI endpoint of a row: lets in, answers, and turns every error into an outcome."""
+
+    def __init__(self, endpoint: Endpoint, api: Api) -> None:
+        self.endpoint = endpoint
+        self.policy = endpoint.policy
+        self._api = api
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request; what took a key to see is kept by no cache on its way."""
+        response = await self._answer(request)
+        if self.policy is not Policy.PUBLIC:
+            response.raw_headers.append((b"cache-control", b"no-store"))
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            context = self._let_in(request)
+            return await self.endpoint.answer(Call(self._api, request, context))
+        except GatewayError as error:
+            return refuse(error, self.endpoint.name)
+        except Exception as error:  # noqa: BLE001 - recorded by `unexpected`, answered 500
+            return unexpected(error, self.endpoint.name)
+
+    def _let_in(self, request: Request) -> Context:
+        if self.policy is Policy.PUBLIC:
+            return NOBODY
+        secret = requests.bearer(request)
+        context = self._api.pipeline.members.authenticate(secret)
+        admit(self.policy, context)
+        return context
+
+
+def check_doors(app: FastAPI) -> None:
+    """Refuse an app with a route that names no policy (``SettingError`` with its path)."""
+    for route in app.routes:
+        if not isinstance(getattr(route, "endpoint", None), Door):
+            place = getattr(route, "path", type(route).__name__)
+            raise SettingError("a route names no policy", place=place)
+
+
+def refuse(error: GatewayError, route: str, headers: dict[str, str] | None = None) -> Response:
+    """Answer an error that was foreseen, and log it without a value."""
+    level = log.error if isinstance(error, StoreError) and error.status >= 500 else log.info
+    level("refused", route=route, status=error.status, **error.log())
+    return answers.refusal(error, headers)
+
+
+def unexpected(error: Exception, route: str) -> Response:
+    """Answer an error that nobody foresaw, and log its kind and where it was, never its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-8:]]
+    log.error("unexpected", route=route, kind=type(error).__name__, where=where)
+    return answers.refusal(Unexpected("the gateway failed; its log says where"))

@@ -1,0 +1,52 @@
+"""Whether the process lives, and whether it can take work. For load balancers; no key needed."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from gateway.api import answers
+from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.errors import Unavailable
+from gateway.protect.policy import Policy
+
+_UP = answers.as_json({"status": "up"})
+_JSON = "application/json"
+_ANSWER = {_JSON: {"Up": {"status": "up"}}}
+
+
+async def livez(call: Call) -> Response:
+    """The process runs and its event loop turns."""
+    return Response(_UP, media_type=_JSON)
+
+
+async def readyz(call: Call) -> Response:
+    """The hub is open and everything listens; 503 while starting and while draining."""
+    if not call.api.ready():
+        raise Unavailable("the gateway is starting or stopping")
+    return Response(_UP, media_type=_JSON)
+
+
+HEALTH = (
+    Endpoint(
+        "livez",
+        "GET",
+        "/livez",
+        Policy.PUBLIC,
+        livez,
+        Docs("Health", "Does it live?", "The process runs.", response=_ANSWER),
+    ),
+    Endpoint(
+        "readyz",
+        "GET",
+        "/readyz",
+        Policy.PUBLIC,
+        readyz,
+        Docs(
+            "Health",
+            "Can it take work?",
+            "503 while starting and while draining.",
+            response=_ANSWER,
+            errors=(503,),
+        ),
+    ),
+)

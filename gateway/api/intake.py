@@ -1,0 +1,75 @@
+"""HL7 v2 over HTTP: ER7 in, its acknowledgement out, after the commit. HAPI's HL7-over-HTTP types.
+
+AA is 200; AE, a message that is kept and could not be processed, 422; AR, refused, 400.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Final
+
+from starlette.responses import Response
+
+from gateway.api import requests
+from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.examples import ACK, REFERRAL
+from gateway.api.refusals import RequestError, WrongMedia
+from gateway.model import Receipt
+from gateway.protect import scopes
+from gateway.protect.policy import Policy
+
+HL7: Final = "application/hl7-v2"
+STATUS: Final = {"AA": 200, "AE": 422, "AR": 400}
+_TYPES: Final = frozenset(
+    {
+        "",
+        HL7,
+        "application/hl7-v2+er7",
+        "x-application/hl7-v2+er7",
+        "application/octet-stream",
+        "text/plain",
+    }
+)
+
+
+async def intake_hl7v2(call: Call) -> Response:
+    """Take one message from the agency whose key this is."""
+    if requests.media_type(call.request) not in _TYPES:
+        raise WrongMedia(f"a message comes as {HL7}", place="Content-Type")
+    scopes.require(call.context, scopes.ANY, "c")
+    raw = await call.body()
+    if not raw:
+        raise RequestError("the body is empty", place="body")
+    receipt = await call.write(len(raw), lambda: _accept(call, raw))
+    kind = "text/plain" if requests.prefers_text(call.request) else HL7
+    # No charset: the message's own MSH-18 says it, and Starlette would name another for a text.
+    return Response(receipt.answer, STATUS[receipt.acknowledgement], {"content-type": kind})
+
+
+def _accept(call: Call, raw: bytes) -> Future[Receipt]:
+    control_id, acknowledge = call.api.acknowledger(raw)
+    return call.api.pipeline.accept(call.context.agency, "http", raw, control_id, acknowledge)
+
+
+INTAKE = (
+    Endpoint(
+        "intake_hl7v2",
+        "POST",
+        "/intake/hl7v2",
+        Policy.AGENCY,
+        intake_hl7v2,
+        Docs(
+            "Intake",
+            "HL7 v2 in, its acknowledgement out",
+            "ADT^A01/A04/A08/A28/A31, REF^I12/I14 and ORU^R01 in ER7, without MLLP's framing. The "
+            "answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR 400.",
+            request={HL7: {"A referral": REFERRAL}},
+            response={HL7: {"Accepted": ACK}},
+            also={
+                400: "AR: refused (an OperationOutcome for an empty body)",
+                422: "AE: kept, undone",
+            },
+            errors=(408, 413, 415),
+        ),
+    ),
+)

@@ -1,0 +1,200 @@
+"""The OpenAPI 3.1 document, from the rows that the routes are made of.
+
+``operation`` gives a route what FastAPI can't know of an endpoint that takes bytes and gives
+bytes: parameters, bodies, headers, examples and errors, by reference to the components below.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from gateway.api.endpoint import Docs, Endpoint
+from gateway.api.examples import ID, outcome
+from gateway.api.requests import FHIR
+from gateway.protect.policy import Policy
+
+Json = dict[str, Any]
+
+VERSION: Final = "0.1.0"
+ABOUT: Final = """\
+Refer people between agencies that don't speak each other's language: FHIR R4 (4.0.1), JSON.
+
+Every call bears a key, `Authorization: Bearer cg_…`, which `gateway key create AGENCY` prints. You
+see what your agency owns and what a referral to you, or from you, opened. Every refusal is an
+OperationOutcome whose `expression` names the place and whose text holds no value of a record.
+"""
+TAGS: Final = (
+    ("FHIR", "Interactions, named as in the FHIR specification"),
+    ("Intake", "Other formats in"),
+    ("Admin", "For the gateway's keepers"),
+    ("Health", "For load balancers; no key"),
+)
+_STRING: Final = {"type": "string"}
+
+
+def _path(name: str, text: str, example: str) -> Json:
+    return _parameter(name, "path", text, example) | {"required": True}
+
+
+def _parameter(name: str, where: str, text: str, example: str) -> Json:
+    return {"name": name, "in": where, "description": text, "schema": _STRING, "example": example}
+
+
+PARAMETERS: Final[dict[str, Json]] = {
+    "resource_type": _path("resource_type", "An R4 resource type", "Task"),
+    "id": _path("id", "The resource's id", ID),
+    "version_id": _path("version_id", "A version, as in `meta.versionId`", "1"),
+    "message_id": _path("message_id", "The message's id", ID),
+    "prefer_return": _parameter(
+        "Prefer",
+        "header",
+        "What a write answers: `return=representation` (default), `minimal`, `OperationOutcome`",
+        "return=representation",
+    ),
+    "prefer_handling": _parameter(
+        "Prefer",
+        "header",
+        "`handling=lenient` leaves unknown search parameters out; else they are a 400",
+        "handling=strict",
+    ),
+    "if_match": _parameter(
+        "If-Match", "header", "The version that you changed; 412 if it isn't the newest", 'W/"1"'
+    ),
+    "format": _parameter("_format", "query", "`json`: nothing else is spoken", "json"),
+    "search": {
+        "name": "search",
+        "in": "query",
+        "description": "The type's search parameters, with prefixes and modifiers, and `_count`, "
+        "`_sort`, `_total`, `_lastUpdated`. An unknown one is a 400 that lists the valid ones.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": _STRING},
+        "example": {"owner": "Organization/food-bank", "status": "requested"},
+    },
+    "status": _parameter("status", "query", "`failed`: what is kept and undone", "failed"),
+}
+HEADERS: Final[dict[str, Json]] = {
+    "ETag": {"description": "The version", "schema": _STRING, "example": 'W/"1"'},
+    "Last-Modified": {
+        "description": "When this version was stored",
+        "schema": _STRING,
+        "example": "Mon, 02 Mar 2026 15:04:05 GMT",
+    },
+    "Location": {
+        "description": "The version that was stored",
+        "schema": _STRING,
+        "example": f"http://127.0.0.1:8080/fhir/Task/{ID}/_history/1",
+    },
+}
+ERRORS: Final[dict[int, tuple[str, str, str, str | None]]] = {
+    400: ("Malformed, or not R4", "invalid", "an element that R4 doesn't have", "Task.stauts"),
+    401: ("No valid key", "login", "a key is needed", "Authorization"),
+    403: ("Not your right", "forbidden", "this move is the performer's", "Task.status"),
+    404: ("Not there, or not yours to see", "not-found", "no such resource", None),
+    405: ("Not on this path", "not-supported", "the path doesn't know this method", None),
+    406: ("Only JSON is spoken", "not-supported", "answers come as JSON", "Accept"),
+    408: ("The body came too slowly", "timeout", "the body didn't arrive in time", None),
+    409: ("Conflict", "business-rule", "the referral can't go from here to there", "Task.status"),
+    410: ("Deleted", "deleted", "the resource was deleted", None),
+    412: ("Another write came first", "conflict", "this version isn't the newest", None),
+    413: ("Too large", "too-long", "a body may have at most 10485760 bytes", None),
+    415: ("Not a media type read here", "not-supported", "a resource comes as JSON", None),
+    422: ("Against a rule", "business-rule", "a referral needs a performer", "Task.owner"),
+    500: ("Our fault", "exception", "the gateway failed; its log says where", None),
+    501: ("Not built", "not-supported", "conditional writes are not supported", None),
+    503: ("Try again", "transient", "the gateway can't take it now", None),
+}
+_SCHEMAS: Final = ("Bundle", "CapabilityStatement", "OperationOutcome", "Resource")
+
+
+def operation(endpoint: Endpoint) -> Json:
+    """The Operation object of a row, for FastAPI's ``openapi_extra``."""
+    docs = endpoint.docs
+    made: Json = {"parameters": [_ref("parameters", name) for name in docs.parameters]}
+    if docs.request:
+        made["requestBody"] = {"required": True, "content": _content(docs.request)}
+    made["responses"] = _responses(docs, open=endpoint.policy is Policy.PUBLIC)
+    made["security"] = [] if endpoint.policy is Policy.PUBLIC else [{"key": []}]
+    return made
+
+
+def openapi_document(app: FastAPI) -> Json:
+    """The whole document of an app that ``build_api`` made; the same for the same tables."""
+    document = FastAPI.openapi(app)
+    document["tags"] = [{"name": name, "description": text} for name, text in TAGS]
+    document["components"] = {
+        "schemas": {name: _schema(name) for name in _SCHEMAS},
+        "parameters": PARAMETERS,
+        "headers": HEADERS,
+        "responses": {f"Error{status}": _error(status) for status in ERRORS},
+        "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "An agency's key"}
+        },
+    }
+    return document
+
+
+def openapi_text(app: FastAPI) -> str:
+    """The document as it is checked in and served."""
+    return json.dumps(openapi_document(app), indent=1, ensure_ascii=False) + "\n"
+
+
+def _responses(docs: Docs, *, open: bool) -> Json:
+    headers = {name: _ref("headers", name) for name in docs.headers}
+    success: Json = {"description": docs.summary}
+    if docs.response:
+        success["content"] = _content(docs.response)
+    if headers:
+        success["headers"] = headers
+    made = {str(docs.status): success}
+    for status, text in docs.also.items():
+        made[str(status)] = success | {"description": text}
+    errors = {*docs.errors, 500} if open else {*docs.errors, 401, 403, 500, 503}
+    return made | {str(status): _ref("responses", f"Error{status}") for status in sorted(errors)}
+
+
+def _content(examples: Json) -> Json:
+    """Media types with their named examples; FHIR's bodies have a schema by their type."""
+    return {
+        media: {
+            "schema": _schema_of(media, list(named.values())),
+            "examples": {name: {"value": value} for name, value in named.items()},
+        }
+        for media, named in examples.items()
+    }
+
+
+def _schema_of(media: str, values: list[Any]) -> Json:
+    if media != FHIR:
+        return {"type": "object"} if isinstance(values[0], dict) else _STRING
+    types = {value["resourceType"] for value in values}
+    only = types.pop() if len(types) == 1 else "Resource"
+    return _ref("schemas", only if only in _SCHEMAS else "Resource")
+
+
+def _schema(name: str) -> Json:
+    type: Json = _STRING if name == "Resource" else _STRING | {"const": name}
+    specification = "resourcelist" if name == "Resource" else name.lower()
+    return {
+        "type": "object",
+        "description": f"FHIR R4: https://hl7.org/fhir/R4/{specification}.html",
+        "required": ["resourceType"],
+        "properties": {"resourceType": type},
+        "additionalProperties": True,
+    }
+
+
+def _error(status: int) -> Json:
+    meaning, code, text, place = ERRORS[status]
+    content = {
+        "schema": _ref("schemas", "OperationOutcome"),
+        "example": outcome(code, text, place),
+    }
+    return {"description": meaning, "content": {FHIR: content}}
+
+
+def _ref(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}

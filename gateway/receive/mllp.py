@@ -1,0 +1,370 @@
+"""The MLLP listener: one protocol object a connection, no task, so that thousands cost little.
+
+Answers go out strictly in the order of the messages. A connection takes up a few messages at a
+time and then stops reading until it has answered (backpressure); a frame that outgrows the limit
+is refused and the connection closed; one that brings no whole message for a while is closed too.
+
+Whose a message is: the port's fixed agency, or what the client's certificate names, or, for a
+peer on loopback only, whatever the header claims (which the gateway looks up, not this file).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, cast
+
+import structlog
+
+from gateway.errors import GatewayError, Issue, ReceiveError, Unavailable
+from gateway.model import Receipt
+from gateway.receive.ack import Code, Header, acknowledge, header, new_control_id
+from gateway.receive.framing import Deframer, frame
+from gateway.receive.peer import whose
+
+WINDOW: Final = 16
+"""How many messages of one connection may be under way at a time."""
+
+INLINE: Final = 64 * 1024
+"""A larger message is computed on a thread, so that it doesn't hold up the event loop."""
+
+LINGER: Final = 5.0
+"""How long a refused sender may go on writing before it is cut off, in seconds: closing with
+unread bytes would reset the connection, and the refusal would be lost."""
+
+HANDSHAKE: Final = 10.0
+"""How long TLS may take to be agreed, in seconds."""
+
+_log = structlog.get_logger("gateway.receive.mllp")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it came in. ``header`` is None where it doesn't begin with MSH.
+
+    ``agency`` is whom the port or the certificate names; only where it is None and ``loopback``
+    is true may the header's own claim (MSH-3, MSH-4) be believed.
+    """
+
+    raw: bytes
+    header: Header | None
+    agency: str | None
+    loopback: bool
+
+
+Accept = Callable[[Arrival], Future[Receipt]]
+"""Takes an arrival in hand; the future resolves once what it led to is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What all connections of a listener have in common."""
+
+    accept: Accept
+    agency: str | None
+    limit: int
+    idle_timeout: float
+    executor: ThreadPoolExecutor
+
+
+class _Answer:
+    """A message's place in the queue of answers; ``content`` is None until it is answered."""
+
+    __slots__ = ("content", "header")
+
+    def __init__(self, header: Header | None, content: bytes | None = None) -> None:
+        self.header = header
+        self.content = content
+
+
+class Connection(asyncio.Protocol):
+    """One sender. Everything runs on the event loop but ``accept`` of a large message."""
+
+    _transport: asyncio.Transport
+    _idle: asyncio.TimerHandle
+
+    def __init__(self, rules: _Rules, open_ones: set[Connection]) -> None:
+        self._rules = rules
+        self._open_ones = open_ones
+        self._loop = asyncio.get_running_loop()
+        self._deframer = Deframer(rules.limit)
+        self._waiting: deque[bytes] = deque()
+        self._answers: deque[_Answer] = deque()
+        self._computing = False
+        self._choked = False
+        self._reading = True
+        self._last = False
+        self._lingering = False
+        self._since = self._loop.time()
+        self._agency: str | None = None
+        self._loopback = False
+
+    # --- called by the transport ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Learn who is there and start the idle clock."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._agency, self._loopback = whose(
+            self._rules.agency,
+            transport.get_extra_info("peercert"),
+            transport.get_extra_info("peername"),
+        )
+        self._open_ones.add(self)
+        self._idle = self._loop.call_later(self._rules.idle_timeout, self._check_idle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it. What is under way is finished and kept; its sender will ask again."""
+        self._idle.cancel()
+        self._waiting.clear()
+        self._answers.clear()
+        self._open_ones.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut the stream into messages and take up as many as the window lets in."""
+        if self._last:
+            return
+        messages = self._deframer.feed(data)
+        if messages:
+            self._since = self._loop.time()
+            self._waiting.extend(messages)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The sender has no more to say, but may still read its answers."""
+        self._last = True
+        self._close_when_done()
+        halves = self._transport.get_extra_info("ssl_object") is None  # TLS can't close by halves
+        return halves and not self._lingering
+
+    def pause_writing(self) -> None:
+        """The sender doesn't read its answers: take up nothing more from it."""
+        self._choked = True
+        self._advance()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._choked = False
+        self._advance()
+
+    # --- messages in ------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Take up what the window lets in, and read on only where nothing waits."""
+        while self._waiting and not self._full():
+            self._take_up(self._waiting.popleft())
+        if self._deframer.overflow is not None and not self._waiting and not self._last:
+            self._refuse_oversize(self._deframer.overflow)
+        self._read(not self._waiting and not self._full())
+        self._close_when_done()
+
+    def _full(self) -> bool:
+        return self._computing or self._choked or len(self._answers) >= WINDOW
+
+    def _take_up(self, raw: bytes) -> None:
+        arrival = Arrival(raw, _peek(raw), self._agency, self._loopback)
+        answer = _Answer(arrival.header)
+        self._answers.append(answer)
+        if len(raw) <= INLINE:
+            self._await(answer, _accept(self._rules.accept, arrival))
+            return
+        self._computing = True  # later messages wait: they may not be stored before this one
+        computed = self._rules.executor.submit(_accept, self._rules.accept, arrival)
+        computed.add_done_callback(functools.partial(self._call, self._computed, answer))
+
+    def _computed(self, answer: _Answer, computed: Future[Future[Receipt]]) -> None:
+        self._computing = False
+        if not computed.cancelled():
+            self._await(answer, computed.result())
+        self._advance()
+
+    def _await(self, answer: _Answer, receipt: Future[Receipt]) -> None:
+        receipt.add_done_callback(functools.partial(self._call, self._answered, answer))
+
+    def _call(self, step: Callable[..., None], *arguments: object) -> None:
+        """Go on with ``step`` on the event loop, from whatever thread this is."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(step, *arguments)
+
+    def _refuse_oversize(self, beginning: bytes) -> None:
+        """Answer AR after what was asked before, then let the sender finish writing."""
+        error = ReceiveError(
+            "the message is larger than this listener takes", code="too-long", condition="207"
+        )
+        _log.warning("mllp.oversize", agency=self._agency, limit=self._rules.limit)
+        head = _peek(beginning)
+        self._answers.append(_Answer(head, _word(head, "AR", error.issues)))
+        self._last = True
+        self._flush()
+
+    # --- answers out ------------------------------------------------------------------------------
+
+    def _answered(self, answer: _Answer, receipt: Future[Receipt]) -> None:
+        answer.content = _content(answer.header, receipt)
+        self._flush()
+        self._advance()
+
+    def _flush(self) -> None:
+        """Write the answers that are due: those before which none is outstanding."""
+        due: list[bytes] = []
+        while self._answers and (content := self._answers[0].content) is not None:
+            due.append(frame(content))
+            self._answers.popleft()
+        if due and not self._transport.is_closing():
+            self._since = self._loop.time()
+            self._transport.write(b"".join(due))
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Take up nothing more, answer what is under way, then close."""
+        self._waiting.clear()
+        self._last = True
+        self._close_when_done()
+
+    def abort(self) -> None:
+        """Close now, answered or not."""
+        self._transport.abort()
+
+    def _close_when_done(self) -> None:
+        if not self._last or self._waiting or self._answers or self._transport.is_closing():
+            return
+        if self._deframer.overflow is None:
+            self._transport.close()
+        elif not self._lingering:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and let the sender finish writing, for a while."""
+        self._lingering = True
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._idle.cancel()
+        self._idle = self._loop.call_later(LINGER, self.abort)
+
+    def _read(self, wanted: bool) -> None:
+        """Read on or stop. After the last message bytes are read only to be passed over."""
+        wanted = wanted or self._last
+        if wanted == self._reading or self._transport.is_closing():
+            return
+        self._reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _check_idle(self) -> None:
+        """Close where no whole message and no answer has passed for the time allowed."""
+        busy = self._answers and not self._choked
+        left = self._since + self._rules.idle_timeout - self._loop.time()
+        if busy or left > 0:
+            again = left if left > 0 else self._rules.idle_timeout
+            self._idle = self._loop.call_later(again, self._check_idle)
+        elif self._transport.get_write_buffer_size():
+            self._transport.abort()  # nobody reads: there is no use in waiting for the buffer
+        else:
+            self._transport.close()
+
+
+class Listener:
+    """An open MLLP port."""
+
+    def __init__(
+        self, server: asyncio.Server, connections: set[Connection], executor: ThreadPoolExecutor
+    ) -> None:
+        self._server = server
+        self._connections = connections
+        self._executor = executor
+        self.port: int = server.sockets[0].getsockname()[1]
+        """The port in force, also where 0 was asked for."""
+
+    @property
+    def connections(self) -> int:
+        """How many senders are connected."""
+        return len(self._connections)
+
+    async def close(self, drain_timeout: float) -> None:
+        """Accept nobody, answer what is under way, then close; cut off after ``drain_timeout``.
+
+        A message that was received but not taken up isn't answered: its sender sends it again.
+        """
+        self._server.close()
+        for connection in tuple(self._connections):
+            connection.finish()
+        deadline = asyncio.get_running_loop().time() + drain_timeout
+        while self._connections and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in tuple(self._connections):
+            connection.abort()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+async def listen(
+    host: str,
+    port: int,
+    *,
+    accept: Accept,
+    agency: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    limit: int = 10 * 2**20,
+    idle_timeout: float = 600.0,
+) -> Listener:
+    """Open an MLLP port; ``port`` 0 takes a free one.
+
+    ``agency`` owns all that comes in here; ``limit`` is the largest message in bytes,
+    ``idle_timeout`` seconds. ``tls`` decides by its ``verify_mode`` whether clients need a
+    certificate. Raises OSError where the port can't be had.
+    """
+    connections: set[Connection] = set()
+    executor = ThreadPoolExecutor(1, thread_name_prefix="mllp-large")
+    rules = _Rules(accept, agency, limit, idle_timeout, executor)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(rules, connections),
+        host,
+        port,
+        ssl=tls,
+        ssl_handshake_timeout=HANDSHAKE if tls else None,
+        backlog=1024,
+    )
+    return Listener(server, connections, executor)
+
+
+def _peek(raw: bytes) -> Header | None:
+    try:
+        return header(raw)
+    except ReceiveError:
+        return None
+
+
+def _accept(accept: Accept, arrival: Arrival) -> Future[Receipt]:
+    """Call ``accept``; what it raises, whatever it is, is an answer like any other."""
+    try:
+        return accept(arrival)
+    except Exception as error:  # noqa: BLE001 - recorded: the future carries it to ``_content``
+        failed: Future[Receipt] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _content(head: Header | None, receipt: Future[Receipt]) -> bytes:
+    """The bytes of the answer: the receipt's own, or an error's in words without values."""
+    if receipt.cancelled():
+        error: BaseException | None = Unavailable("the gateway is closing; send it again")
+    else:
+        error = receipt.exception()
+    if error is None:
+        return receipt.result().answer
+    if isinstance(error, GatewayError):
+        _log.warning("mllp.refused", **error.log())
+        return _word(head, error.acknowledgement, error.issues)
+    _log.error("mllp.failed", error=type(error).__name__)
+    return _word(head, "AE", [Issue("internal error; the message wasn't taken")])
+
+
+def _word(head: Header | None, code: Code, issues: tuple[Issue, ...] | list[Issue]) -> bytes:
+    return acknowledge(head, code, issues, at=datetime.now(UTC), control_id=new_control_id())

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import base64
+from uuid import uuid4
+
+import pytest
+
+from tests.api.calls import Caller, issue
+
+HL7 = {"content-type": "application/hl7-v2"}
+
+
+def adt(control_id: str, mrn: str = "MRN-1") -> bytes:
+    return (
+        f"MSH|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302150405-0600||ADT^A08^ADT_A01|{control_id}|P|2.5.1\r"
+        "EVN|A08|20260302150405-0600\r"
+        f"PID|1||{mrn}^^^CLINIC^MR||Rivera^Ana||19840719|F\r"
+        "PV1|1|O\r"
+    ).encode()
+
+
+def msa(answer: bytes) -> list[str]:
+    lines = answer.decode().split("\r")
+    return next(line for line in lines if line.startswith("MSA")).split("|")
+
+
+def test_a_message_is_taken_and_answered_by_its_acknowledgement(clinic: Caller) -> None:
+    id = uuid4().hex[:20]
+    answer = clinic("POST", "/intake/hl7v2", content=adt(id, f"M{id}"), headers=HL7)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/hl7-v2"
+    assert msa(answer.content)[1:3] == ["AA", id]
+    found = clinic.get(f"/fhir/Patient?identifier=M{id}").json()
+    assert len(found["entry"]) == 1
+
+
+def test_the_same_message_again_gets_the_same_answer(clinic: Caller) -> None:
+    raw = adt(uuid4().hex[:20])
+    first, second = (clinic("POST", "/intake/hl7v2", content=raw, headers=HL7) for _ in range(2))
+    assert first.content == second.content
+
+
+def test_the_answer_comes_as_plain_text_to_who_asks_for_it(clinic: Caller) -> None:
+    headers = {"content-type": "text/plain", "accept": "text/plain"}
+    answer = clinic("POST", "/intake/hl7v2", content=adt(uuid4().hex[:20]), headers=headers)
+    assert answer.headers["content-type"] == "text/plain"
+    assert msa(answer.content)[1] == "AA"
+
+
+def test_what_cannot_be_processed_is_kept_and_listed_to_its_sender(
+    clinic: Caller, pantry: Caller, admin: Caller
+) -> None:
+    id = uuid4().hex[:20]
+    raw = adt(id).replace(b"MRN-1^^^CLINIC^MR", b"")
+    answer = clinic("POST", "/intake/hl7v2", content=raw, headers=HL7)
+    assert answer.status_code == 422
+    assert msa(answer.content)[1:3] == ["AE", id]
+    assert "Rivera" not in answer.text
+
+    mine = clinic.get("/intake/messages?status=failed").json()["messages"]
+    failed = next(each for each in mine if each["controlId"] == id)
+    assert failed["agency"] == "clinic"
+    assert failed["place"].startswith("PID")
+    assert failed["reason"]
+    assert "raw" not in failed
+    assert id not in pantry.get("/intake/messages").text
+    assert id in admin.get("/admin/messages").text
+
+    whole = admin.get(f"/admin/messages/{failed['id']}").json()
+    assert base64.b64decode(whole["raw"]) == raw
+    assert base64.b64decode(whole["answer"]) == answer.content
+
+
+def test_what_is_no_message_is_refused_and_kept(clinic: Caller) -> None:
+    answer = clinic("POST", "/intake/hl7v2", content=b"hello", headers=HL7)
+    assert answer.status_code in (400, 422)
+    assert msa(answer.content)[1] in ("AR", "AE")
+
+
+def test_an_empty_body_and_another_media_type_are_no_messages(clinic: Caller) -> None:
+    assert issue(clinic("POST", "/intake/hl7v2", headers=HL7))["code"] == "invalid"
+    wrong = clinic.post("/intake/hl7v2", {})
+    assert (wrong.status_code, issue(wrong)["code"]) == (415, "not-supported")
+
+
+def test_messages_come_from_an_agency_and_not_from_an_admin(admin: Caller, nobody: Caller) -> None:
+    assert admin("POST", "/intake/hl7v2", content=adt("x"), headers=HL7).status_code == 403
+    assert nobody("POST", "/intake/hl7v2", content=adt("x"), headers=HL7).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/admin/messages", "/admin/messages/x"])
+def test_the_keepers_lists_are_the_keepers(clinic: Caller, admin: Caller, path: str) -> None:
+    assert clinic.get(path).status_code == 403
+    assert admin.get(path).status_code == (404 if path.endswith("x") else 200)
+
+
+def test_another_status_is_refused_and_not_ignored(admin: Caller) -> None:
+    assert admin.get("/admin/messages?status=accepted").status_code == 400
