@@ -1,0 +1,131 @@
+"""The command line: ``gateway serve``, ``demo``, ``agency``, ``key`` and ``openapi``.
+
+Every command reads the settings (environment, prefix ``GATEWAY_``); ``serve`` and ``demo`` take
+each of them as a flag too, after its name: ``gateway serve --port 9000``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsConfigDict
+
+from gateway import app as composition
+from gateway.errors import GatewayError
+from gateway.settings import Settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+agency_cli = typer.Typer(no_args_is_help=True, help="The members of the community.")
+key_cli = typer.Typer(no_args_is_help=True, help="The keys that calls bear.")
+cli.add_typer(agency_cli, name="agency")
+cli.add_typer(key_cli, name="key")
+
+FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+class Flags(Settings):
+    """The settings, as the flags of one command."""
+
+    model_config = SettingsConfigDict(cli_kebab_case=True, cli_implicit_flags=True)
+
+
+def settings_from(arguments: list[str]) -> Settings:
+    """The settings in force: flags before environment before defaults.
+
+    Raises:
+        typer.Exit: with 2, after a line that names the setting which can't be read.
+    """
+    try:
+        return CliApp.run(Flags, cli_args=arguments)
+    except ValidationError as error:
+        for finding in error.errors(include_input=False, include_url=False):
+            place = ".".join(str(part) for part in finding["loc"])
+            print(f"GATEWAY_{place.upper()}: {finding['msg']}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+@cli.command(context_settings=FLAGS)
+def serve(context: typer.Context) -> None:
+    """Run the gateway: HTTP and MLLP, until SIGTERM; then drain and stop."""
+    composition.serve(settings_from(context.args))
+
+
+@cli.command(context_settings=FLAGS)
+def demo(context: typer.Context) -> None:
+    """Run the gateway with Cedar County around it: simulated agencies that speak real protocols.
+
+    With --once (or GATEWAY_DEMO_ONCE=1) plays its scenes, prints how each referral closed, and
+    exits 0 only if every loop closed.
+    """
+    arguments = ["--demo-once" if word == "--once" else word for word in context.args]
+    raise typer.Exit(composition.demo(settings_from(arguments)))
+
+
+@agency_cli.command("add")
+def agency_add(
+    id: Annotated[str, typer.Argument(help="its id, as in mappings/agencies/<id>")],
+    folder: Annotated[Path | None, typer.Option(help="a folder with its agency.yaml")] = None,
+    name: Annotated[str, typer.Option(help="its name, where no agency.yaml gives one")] = "",
+) -> None:
+    """Make ID a member, with what its agency.yaml says, and give it its entry in the directory.
+
+    Without --folder the agency.yaml is sought as agencies/ID in GATEWAY_MAPPINGS, then among the
+    shipped ones; an agency that only speaks FHIR needs none. Adding it again renews it.
+    """
+    with composition.opened(settings_from([])) as pipeline:
+        agency = pipeline.add_agency(id, folder.resolve() if folder else None, name)
+    print(f"{agency.name} is a member: {agency.organization}")
+
+
+@agency_cli.command("list")
+def agency_list() -> None:
+    """Print the members, a line each."""
+    with composition.opened(settings_from([])) as pipeline:
+        for agency in pipeline.members:
+            print(f"{agency.id}\t{agency.name}")
+
+
+@key_cli.command("create")
+def key_create(
+    agency: Annotated[str, typer.Argument(help="the member that bears the key")] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="a key of the gateway's keeper")] = False,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="SMART v2 system scope; default system/*.cruds")
+    ] = None,
+) -> None:
+    """Create a key and print it, once, as the last word. Only its hash is stored."""
+    if bool(agency) == admin:
+        print("name an agency, or say --admin", file=sys.stderr)
+        raise typer.Exit(2)
+    with composition.opened(settings_from([])) as pipeline:
+        secret = pipeline.members.add_key(agency, admin=admin, granted=frozenset(scope or ()))
+    print(f"{'admin' if admin else agency} key, shown this once: {secret}")
+
+
+@cli.command()
+def openapi(
+    out: Annotated[Path | None, typer.Option(help="the file to write; default stdout")] = None,
+) -> None:
+    """Print the OpenAPI document that the running gateway serves."""
+    document = composition.openapi()
+    if out:
+        out.write_text(document, encoding="utf-8")
+    else:
+        print(document, end="")
+
+
+def main() -> Any:
+    """Run the command line; a refusal is one line on stderr and exit code 1."""
+    try:
+        cli()
+    except GatewayError as error:
+        print(f"gateway: {error}" + (f" ({error.place})" if error.place else ""), file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""The composition root: the only place that builds things and hands them to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from gateway.api.application import build_api
+from gateway.api.deadline import deadline_protocol
+from gateway.demo.county import County, play
+from gateway.errors import SettingError
+from gateway.pipeline import Pipeline
+from gateway.receive.arrival import accept_from, acknowledger
+from gateway.receive.mllp import Listener, listen
+from gateway.settings import Settings
+from gateway.store import open_hub
+from gateway.translate import load
+from gateway.work import Work
+
+log = structlog.get_logger()
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Pipeline]:
+    """A pipeline over the hub that the settings name, for a command: nothing listens or drains."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    hub = open_hub(settings.database)
+    try:
+        yield Pipeline(hub, load(settings.folders), settings)
+    finally:
+        hub.close()
+
+
+def serve(settings: Settings) -> None:
+    """Run the gateway until SIGTERM or SIGINT, then drain (DESIGN, section 8)."""
+    log_to_stderr(settings.log_level)
+    uvloop.run(_serve(settings))
+
+
+def demo(settings: Settings) -> int:
+    """Run the gateway with Cedar County around it; the exit code of ``play``."""
+    log_to_stderr("error")
+    folder = Path(tempfile.mkdtemp(prefix="cedar-county-"))
+    try:
+        return uvloop.run(_demo(settings, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def openapi() -> str:
+    """The OpenAPI document, built from the same tables as the routes, as JSON text."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), database_url="")
+        with opened(settings) as pipeline:
+            return str(_api(pipeline, settings, lambda: True).state.openapi)
+
+
+class Gateway:
+    """One gateway process: the hub, the pipeline, background work, and what listens.
+
+    Made by ``await Gateway.start(settings)``; ``port`` and ``mllp_port`` are the real ones.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ready = False
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._hub = open_hub(settings.database)
+        self._work = Work(settings)
+        self.pipeline = Pipeline(self._hub, load(settings.folders), settings, self._work)
+        self._http = _Server(_http(_api(self.pipeline, settings, self._is_ready), settings))
+        self._listeners: list[Listener] = []
+        self._serving: asyncio.Task[None] | None = None
+        self._socket = _bind(settings.host, settings.port)
+        self.port: int = self._socket.getsockname()[1]
+        self.mllp_port = 0
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Gateway:
+        """Open everything; it takes calls when this returns."""
+        gateway = cls(settings)
+        pipeline = gateway.pipeline
+        gateway._work.start(pipeline.drain, pipeline.behind, pipeline.close)
+        gateway._serving = asyncio.create_task(gateway._http.serve(sockets=[gateway._socket]))
+        await gateway._listen(settings.mllp_port, None)
+        for port, agency in settings.mllp_ports.items():
+            await gateway._listen(port, agency)
+        gateway.mllp_port = gateway._listeners[0].port
+        while not gateway._http.started:
+            await asyncio.sleep(0.005)
+        gateway._ready = True
+        return gateway
+
+    async def _listen(self, port: int, agency: str | None) -> None:
+        listener = await listen(
+            self._settings.host,
+            port,
+            accept=accept_from(self.pipeline, self._settings),
+            agency=agency,
+            tls=_tls(self._settings),
+            limit=self._settings.message_limit,
+            idle_timeout=self._settings.idle_timeout,
+        )
+        self._listeners.append(listener)
+
+    def _is_ready(self) -> bool:
+        """Whether the hub can be read, and nobody has said stop."""
+        return self._ready and self.pipeline.reachable()
+
+    async def stop(self) -> None:
+        """Unready, take nothing new, finish what is in hand, release what is held."""
+        self._ready = False
+        patience = self._settings.drain_timeout
+        await asyncio.gather(*(listener.close(patience) for listener in self._listeners))
+        self._http.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        await asyncio.to_thread(self._work.stop, patience)
+        self._hub.close()
+
+
+def _api(pipeline: Pipeline, settings: Settings, ready: Callable[[], bool]) -> FastAPI:
+    return build_api(pipeline, settings, acknowledger=acknowledger, ready=ready)
+
+
+def _http(api: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        api,
+        http=deadline_protocol(settings.header_timeout, settings.body_timeout),
+        loop="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_timeout) or 1,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to ``serve``, which has more than HTTP to drain."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    gateway = await Gateway.start(settings)
+    log.info("ready", host=settings.host, port=gateway.port, mllp_port=gateway.mllp_port)
+    await stopping.wait()
+    log.info("draining")
+    await gateway.stop()
+    log.info("stopped")
+
+
+async def _demo(settings: Settings, folder: Path) -> int:
+    once = settings.demo_once
+    gateway = await Gateway.start(
+        settings.model_copy(
+            update={
+                "data_dir": folder,
+                "database_url": "",
+                "endpoint_networks": ("127.0.0.0/8",),
+                "port": _free(settings.host, settings.port),
+                "mllp_port": _free(settings.host, settings.mllp_port),
+                "retry_first": 0.2,
+            }
+        )
+    )
+    root = f"http://{settings.host}:{gateway.port}"
+    county = County(
+        api=f"{root}/fhir",
+        docs=f"{root}/docs",
+        mllp=(settings.host, gateway.mllp_port),
+        add_agency=gateway.pipeline.add_agency,
+        add_key=gateway.pipeline.members.add_key,
+        folder=folder,
+        once=once,
+    )
+    try:
+        return await play(county)
+    finally:
+        await gateway.stop()
+
+
+def log_to_stderr(level: str) -> None:
+    """JSON lines on stderr: what happened, where and when; never a value of a record."""
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise SettingError("no such log level", place="GATEWAY_LOG_LEVEL")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), reuse_port=False, backlog=2048)
+    except OSError as error:
+        raise SettingError(f"can't listen: {error.strerror}", place=f"{host}:{port}") from None
+
+
+def _free(host: str, port: int) -> int:
+    """The port asked for, or 0 (any free one) where something listens on it already."""
+    try:
+        _bind(host, port).close()
+    except SettingError:
+        return 0
+    return port
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.mllp_tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.mllp_tls_cert, settings.mllp_tls_key)
+    if settings.mllp_tls_ca is not None:
+        context.load_verify_locations(settings.mllp_tls_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

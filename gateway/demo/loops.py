@@ -1,0 +1,65 @@
+"""What the hub says of a referral, asked with the clinic's own key: is its loop closed?"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any, Final
+
+from gateway.demo.fhir_client import FhirClient
+from gateway.demo.inbox import DidNotComeError, expecting
+
+LOOP_DELIVERED: Final = "https://care-gateway.example/fhir/StructureDefinition/loop-delivered"
+
+Json = dict[str, Any]
+
+
+class Desk:
+    """A clinic's referral desk, which looks at the hub instead of waiting for the engine."""
+
+    def __init__(self, name: str, fhir: FhirClient) -> None:
+        self._name = name
+        self._fhir = fhir
+
+    async def delivered(self, number: str, status: str, kind: str) -> str:
+        """Wait until the Task has ``status`` and its ``kind`` message was acknowledged: when."""
+        async with expecting(f"the note at {self._name} that the loop of {number} is delivered"):
+            while True:
+                tasks = await self._tasks(number)
+                found = [at for task in tasks for at in _acknowledged(task, kind)]
+                if found and all(task["status"] == status for task in tasks):
+                    return f"{datetime.fromisoformat(found[-1]).astimezone():%H:%M:%S}"
+                await asyncio.sleep(0.05)
+
+    async def only_one(self, number: str) -> None:
+        """``DidNotComeError`` unless the referral has one ServiceRequest and one Task."""
+        requests = await self._requests(number)
+        tasks = await self._tasks(number)
+        if (len(requests), len(tasks)) != (1, 1):
+            raise DidNotComeError(f"one ServiceRequest and one Task for {number}")
+
+    async def result(self, code: str) -> str:
+        """The reference of the Observation with that LOINC code."""
+        found = await self._fhir.search(f"Observation?code=http://loinc.org|{code}")
+        if not found:
+            raise DidNotComeError(f"the Observation {code} at {self._name}")
+        return f"Observation/{found[0]['id']}"
+
+    async def _requests(self, number: str) -> list[Json]:
+        return await self._fhir.search(f"ServiceRequest?identifier={number}")
+
+    async def _tasks(self, number: str) -> list[Json]:
+        requests = await self._requests(number)
+        focus = ",".join(f"ServiceRequest/{request['id']}" for request in requests)
+        return await self._fhir.search(f"Task?focus={focus}") if focus else []
+
+
+def _acknowledged(task: Json, kind: str) -> list[str]:
+    """When the clinic acknowledged each ``kind`` message of the Task, as FHIR instants."""
+    notes = (note for note in task.get("extension", []) if note["url"] == LOOP_DELIVERED)
+    parts = ({part["url"]: part for part in note["extension"]} for note in notes)
+    return [
+        each["acknowledged"]["valueInstant"]
+        for each in parts
+        if each["message"]["valueCode"] == kind
+    ]

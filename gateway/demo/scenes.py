@@ -1,0 +1,188 @@
+"""The scenes: each plays one referral to its end and returns what became of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from gateway.demo import templates
+from gateway.demo.clinic import Clinic, Sent
+from gateway.demo.inbox import DidNotComeError
+from gateway.demo.loops import Desk
+from gateway.demo.partner import Partner, Referral
+from gateway.demo.people import Person
+from gateway.demo.story import Loop, Story
+
+
+class Need(NamedTuple):
+    """Why somebody is referred: an ICD-10-CM code and its words."""
+
+    code: str
+    reason: str
+
+
+FOOD: Final = Need("Z59.41", "Food insecurity")
+SHELTER: Final = Need("Z59.00", "Homelessness unspecified")
+OUTCOMES: Final = {"oru": ("ORU^R01", "OBR", 2), "rri": ("RRI^I12", "RF1", 6)}
+"""What brings the end by a closing profile, and where it bears the referral's number."""
+
+NO_BED: Final = "No capacity: every bed is taken tonight"
+
+
+@dataclass
+class Cast:
+    """Who plays. ``desks`` are the clinics' own views of the hub, by agency id."""
+
+    story: Story
+    general: Clinic
+    northside: Clinic
+    food_bank: Partner
+    haven: Partner
+    desks: dict[str, Desk]
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A referral that was sent: its number (RF1-6), the message, and what it was made from."""
+
+    number: str
+    clinic: Clinic
+    partner: Partner
+    sent: Sent
+    values: dict[str, str]
+
+
+Scene = Callable[[Cast, Person], Awaitable[Loop]]
+
+
+async def food_is_given(cast: Cast, person: Person) -> Loop:
+    """A clinic asks, the food bank accepts and serves; the clinic hears both."""
+    asked = await _refer(cast, cast.general, cast.food_bank, FOOD, person)
+    referral, reply = await _accepted(asked)
+    return await _given(cast, asked, referral, reply)
+
+
+async def shelter_is_full(cast: Cast, person: Person) -> Loop:
+    """A clinic asks a shelter that has no bed; the refusal and its reason come back."""
+    asked = await _refer(cast, cast.northside, cast.haven, SHELTER, person)
+    referral = await cast.haven.referred(asked.number)
+    await cast.haven.move(referral, "rejected", NO_BED)
+    how = await _reply(asked, "R")
+    return await _closed(cast, asked, "rejected", how)
+
+
+async def clinic_cancels(cast: Cast, person: Person) -> Loop:
+    """A clinic takes its referral back after the food bank accepted it."""
+    asked = await _refer(cast, cast.general, cast.food_bank, FOOD, person)
+    _, how = await _accepted(asked)
+    await asked.clinic.send(f"REF^I14 cancels {asked.number}", templates.CANCEL, asked.values)
+    await asked.partner.cancelled(asked.number)
+    outcome = await _outcome(asked)
+    return await _closed(cast, asked, "cancelled", f"{how}, REF^I14, {outcome}")
+
+
+async def clinic_is_down(cast: Cast, person: Person) -> Loop:
+    """The outcome is due while the clinic's listener is down; it is sent until it arrives."""
+    asked = await _refer(cast, cast.northside, cast.food_bank, FOOD, person)
+    referral, reply = await _accepted(asked)
+    asked.clinic.go_down()
+    cast.story.note(asked.clinic.name, "its listener is down")
+    await asked.partner.move(referral, "in-progress")
+    await asked.partner.serve(referral)
+    for attempt in (1, 2):
+        await asked.clinic.was_called()
+        cast.story.tell("Care Gateway", asked.clinic.name, f"attempt {attempt}: no answer")
+    asked.clinic.come_back()
+    cast.story.note(asked.clinic.name, "its listener is up again")
+    outcome = await _outcome(asked)
+    return await _closed(cast, asked, "completed", f"{reply}, {outcome} after retries")
+
+
+async def sent_twice(cast: Cast, person: Person) -> Loop:
+    """A laboratory result goes to nobody else; the same referral twice makes one."""
+    clinic, desk = cast.general, cast.desks[cast.general.id]
+    order = {"order": f"L{person.mrn}", "value": "8.1", **person.values()}
+    await clinic.send(f"ORU^R01 HbA1c of {person.name}", templates.RESULT, order)
+    result = await desk.result("4548-4")
+    await cast.food_bank.may_not_see(result)
+    asked = await _refer(cast, clinic, cast.food_bank, FOOD, person)
+    again = await clinic.resend(f"REF^I12 {asked.number}, the same bytes again", asked.sent)
+    if again.answer != asked.sent.answer:
+        raise DidNotComeError(f"the same acknowledgement for the same message, {asked.number}")
+    await desk.only_one(asked.number)
+    cast.story.tell("Care Gateway", clinic.name, "the same acknowledgement; nothing new was made")
+    referral, reply = await _accepted(asked)
+    return await _given(cast, asked, referral, reply)
+
+
+SCENES: Final[tuple[tuple[str, Scene], ...]] = (
+    ("A food referral, all the way round", food_is_given),
+    ("The shelter is full", shelter_is_full),
+    ("The clinic cancels after the food bank accepted", clinic_cancels),
+    ("The clinic's listener is down when the outcome is due", clinic_is_down),
+    ("A laboratory result, and a referral that is sent twice", sent_twice),
+)
+EVERYDAY: Final = SCENES[:3]
+"""What repeats when the demo keeps running."""
+
+
+async def _refer(cast: Cast, clinic: Clinic, partner: Partner, need: Need, person: Person) -> Asked:
+    number = f"R-{next(cast.numbers)}"
+    values = {
+        **person.values(),
+        "referral": number,
+        "code": need.code,
+        "reason": need.reason,
+        "performer": partner.name,
+    }
+    await clinic.send(f"ADT^A04 registers {person.name}", templates.REGISTER, person.values())
+    what = f"REF^I12 {number} for {person.name}: {need.reason}, to {partner.name}"
+    sent = await clinic.send(what, templates.REFER, values)
+    return Asked(number, clinic, partner, sent, values)
+
+
+async def _accepted(asked: Asked) -> tuple[Referral, str]:
+    referral = await asked.partner.referred(asked.number)
+    await asked.partner.move(referral, "accepted")
+    return referral, await _reply(asked, "A")
+
+
+async def _given(cast: Cast, asked: Asked, referral: Referral, reply: str) -> Loop:
+    await asked.partner.move(referral, "in-progress")
+    await asked.partner.serve(referral)
+    outcome = await _outcome(asked)
+    return await _closed(cast, asked, "completed", f"{reply}, {outcome}")
+
+
+async def _reply(asked: Asked, code: str) -> str:
+    """RRI^I12 that answers the message (MSA-2), with RF1-1 A or R (HL7 table 0283)."""
+    heard = await asked.clinic.hear(
+        f"RRI^I12 that answers {asked.number}",
+        lambda heard: heard.event == "RRI^I12" and heard.field("MSA", 2) == asked.sent.control_id,
+    )
+    if heard.field("RF1", 1).split("^")[0] != code:
+        raise DidNotComeError(f"RF1-1 {code} in the RRI^I12 that answers {asked.number}")
+    return f"RRI^I12 {heard.gist()}"
+
+
+async def _outcome(asked: Asked) -> str:
+    """The end, in the message of the clinic's closing profile, by its own referral number."""
+    event, segment, number = OUTCOMES[asked.clinic.profile.outcome]
+    await asked.clinic.hear(
+        f"{event} with the outcome of {asked.number}",
+        lambda heard: (
+            heard.event == event and heard.field(segment, number).split("^")[0] == asked.number
+        ),
+    )
+    return event
+
+
+async def _closed(cast: Cast, asked: Asked, status: str, how: str) -> Loop:
+    kind = "rri" if status == "rejected" else asked.clinic.profile.outcome
+    delivered = await cast.desks[asked.clinic.id].delivered(asked.number, status, kind)
+    return Loop(
+        asked.number, asked.clinic.name, asked.partner.name, status, how, delivered, closed=True
+    )

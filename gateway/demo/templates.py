@@ -1,0 +1,47 @@
+r"""What the clinics say, as ER7 text (HL7 v2.5.1; LF stands for the segment's CR).
+
+``{name}`` is filled by ``Clinic.send``; nobody in here exists. Referrals bear the code of need in
+DG1 (ICD-10-CM Z codes, Gravity Project) and the performer in PRD (HL7 table 0286: RP refers, RT is
+referred to).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MSH: Final = (
+    r"MSH|^~\&|{application}|{facility}|GATEWAY|CEDARCOUNTY|{at}||{event}|{control_id}|P|2.5.1"
+    "\n"
+)
+PID: Final = (
+    "PID|1||{mrn}^^^{facility}^MR||{family}^{given}||{birth}|{sex}|||"
+    "{street}^^{city}^IA^{zip}^USA^H||^PRN^PH^^1^319^{phone}\n"
+)
+VISIT: Final = "PV1|1|O|FAMMED^^^{facility}||||1093817465^Okafor^Ngozi^^^Dr^MD\n"
+
+REGISTER: Final = MSH.replace("{event}", "ADT^A04^ADT_A01") + "EVN|A04|{at}\n" + PID + VISIT
+
+REFERRAL: Final = (
+    "RF1|P^Pending^HL70283|R^Routine^HL70280|||O^Outgoing^HL70284|{referral}^{facility}|{at}|||"
+    "{reason}\n"
+    "PRD|RP^Referring Provider^HL70286|Okafor^Ngozi^^^Dr^MD|||||1093817465^NPI\n"
+    "PRD|RT^Referred to Provider^HL70286|||^^^^^^^^{performer}\n" + PID + "DG1|1|"
+    "|{code}^{reason}^I10|||W\n"
+)
+REFER: Final = MSH.replace("{event}", "REF^I12^REF_I12") + REFERRAL
+CANCEL: Final = MSH.replace("{event}", "REF^I14^REF_I12") + REFERRAL
+
+RESULT: Final = (
+    MSH.replace("{event}", "ORU^R01^ORU_R01")
+    + PID
+    + VISIT
+    + "OBR|1|{order}^{facility}|{order}-L^{facility}|4548-4^Hemoglobin A1c^LN|||{at}"
+    "|||||||||1093817465^Okafor^Ngozi^^^Dr^MD||||||{at}||CH|F\n"
+    "OBX|1|NM|4548-4^Hemoglobin A1c/Hemoglobin.total in Blood^LN||{value}|%^percent^UCUM"
+    "|4.0-5.6|H|||F|||{at}\n"
+)
+
+ACK: Final = (
+    r"MSH|^~\&|{application}|{facility}|GATEWAY|CEDARCOUNTY|{at}||ACK^{event}^ACK|{control_id}|P|2.5.1"
+    "\nMSA|AA|{acknowledged}\n"
+)

@@ -1,0 +1,81 @@
+"""A gateway in a process of its own, that can be killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+SERVE = (sys.executable, "-m", "gateway", "serve")
+ROOT = Path(__file__).resolve().parents[1]
+READY_WITHIN = 30.0
+
+
+class Process:
+    """``gateway serve`` (or another command that serves) on a data folder and fixed ports."""
+
+    def __init__(self, folder: Path, serve: Sequence[str], settings: Mapping[str, str]) -> None:
+        self.port, self.mllp_port = free_port(), free_port()
+        self.root = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "gateway.log"
+        self._serve = tuple(serve)
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if "GATEWAY_" not in name},
+            "PYTHONPATH": str(ROOT),
+            "GATEWAY_DATA_DIR": str(folder / "data"),
+            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_MLLP_PORT": str(self.mllp_port),
+            "GATEWAY_LOG_LEVEL": "warning",
+            **settings,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def command(self, *words: str) -> str:
+        """Run ``gateway WORDS`` on the same data and settings; what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *SERVE[:3], *words, env=self._environment, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, f"gateway {' '.join(words)} failed"
+        return out.decode()
+
+    async def start(self) -> None:
+        """Start it, and return when it is ready."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._serve, env=self._environment, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(READY_WITHIN), httpx.AsyncClient(trust_env=False) as client:
+            while not await self._ready(client):
+                assert self._process.returncode is None, self.log.read_text()[-4000:]
+                await asyncio.sleep(0.02)
+
+    async def _ready(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get(f"{self.root}/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
+    async def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await self._process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
