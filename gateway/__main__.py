@@ -28,9 +28,11 @@ FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_
 
 
 class Flags(Settings):
-    """The settings, as the flags of one command."""
+    """Each setting is a flag here, and in the environment GATEWAY_ and its name in capitals."""
 
-    model_config = SettingsConfigDict(cli_kebab_case=True, cli_implicit_flags=True)
+    model_config = SettingsConfigDict(
+        cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="gateway serve | demo"
+    )
 
 
 def settings_from(arguments: list[str]) -> Settings:

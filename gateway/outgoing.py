@@ -26,6 +26,7 @@ from gateway.fhir.search import matches, parse_query
 from gateway.members import Members
 from gateway.model import Context, Delivery, Event, Stored, Subscriber
 from gateway.protect.keys import webhook_secret
+from gateway.protect.least import shown
 from gateway.settings import Settings
 from gateway.store import Hub, Transaction
 from gateway.work import Work
@@ -91,7 +92,8 @@ class Outgoing:
         """Whether a version that the subscriber may see is one that it asked for."""
         if event.interaction == "delete":
             return False
-        if not matches(_query(told.criteria), json.loads(stored.body)):
+        seen = shown(Context(told.agency, told.id), stored)
+        if not matches(_query(told.criteria), json.loads(seen.body)):
             return False
         return told.channel != "mllp" or self._closings.kind(told, event) is not None
 
@@ -126,7 +128,7 @@ class Outgoing:
         event = delivery.event
         with self._hub.read() as reader:
             context = Context(told.agency, told.id)
-            stored = reader.vread(context, event.type, event.id, event.version)
+            stored = shown(context, reader.vread(context, event.type, event.id, event.version))
         if told.channel == "mllp":
             return self._closings.message(told, delivery)
         return stored.body if told.payload else None

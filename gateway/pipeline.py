@@ -19,7 +19,8 @@ from gateway.deliver.endpoint import Guard
 from gateway.errors import GatewayError, InvalidResource, ReceiveError, Unavailable
 from gateway.fhir import bundle, gates, json
 from gateway.fhir.provenance import provenance
-from gateway.fhir.search import parse_query
+from gateway.fhir.query import Query
+from gateway.fhir.search import matches, parse_query
 from gateway.members import Members
 from gateway.model import (
     Acknowledge,
@@ -35,6 +36,7 @@ from gateway.model import (
 from gateway.outgoing import Outgoing
 from gateway.parse import PARSERS
 from gateway.protect import scopes
+from gateway.protect.least import narrowed, shown
 from gateway.route.referral import assign
 from gateway.settings import Settings
 from gateway.store import Hub, Kept, Page, Transaction, Written
@@ -200,7 +202,7 @@ class Pipeline:
         written = iter(self._admit(tx, context, changes))
         return bundle.response(
             [
-                (tx.read(context, each.type, each.id), 200)
+                (shown(context, tx.read(context, each.type, each.id)), 200)
                 if each.resource is None
                 else (done := next(written), 201 if done.change == "create" else 200)
                 for each in asked
@@ -232,19 +234,20 @@ class Pipeline:
         """FHIR ``read``. Raises Denied, NotFound, Gone."""
         scopes.require(context, type, "r")
         with self._hub.read() as reader:
-            return reader.read(context, type, id)
+            return shown(context, reader.read(context, type, id))
 
     def vread(self, context: Context, type: str, id: str, version: int) -> Stored:
         """FHIR ``vread``. Raises Denied, NotFound, Gone."""
         scopes.require(context, type, "r")
         with self._hub.read() as reader:
-            return reader.vread(context, type, id, version)
+            return shown(context, reader.vread(context, type, id, version))
 
     def history(self, context: Context, type: str, id: str) -> Sequence[Stored]:
         """FHIR ``history-instance``, newest first. Raises Denied, NotFound."""
         scopes.require(context, type, "r")
         with self._hub.read() as reader:
-            return reader.history(context, type, id, count=1000).entries
+            found = reader.history(context, type, id, count=1000).entries
+        return [shown(context, each) for each in found]
 
     def search(
         self,
@@ -256,8 +259,13 @@ class Pipeline:
     ) -> Page:
         """FHIR ``search-type`` over what the caller may see. Raises Denied, InvalidSearch."""
         scopes.require(context, type, "s")
+        query = parse_query(type, pairs, lenient=lenient)
         with self._hub.read() as reader:
-            return reader.search(context, parse_query(type, pairs, lenient=lenient))
+            page = reader.search(context, query)
+        seen = [each for each in page.entries if _answers(context, query, each)]
+        hidden = len(page.entries) - len(seen)
+        total = None if page.total is None else page.total - hidden
+        return Page(tuple(shown(context, each) for each in seen), total, page.next)
 
     def failed_messages(self, context: Context) -> Sequence[Kept]:
         """The messages that failed, newest first: the caller's own, or all for an admin."""
@@ -290,3 +298,10 @@ class Pipeline:
         except Unavailable:
             return False
         return True
+
+
+def _answers(context: Context, query: Query, stored: Stored) -> bool:
+    """Whether what the caller is shown matches too: a search is no way to guess what is hidden."""
+    if not narrowed(context, stored):
+        return True
+    return matches(query, json.loads(shown(context, stored).body))

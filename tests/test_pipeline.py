@@ -133,6 +133,26 @@ def test_the_performer_sees_what_the_referral_needs_and_nothing_else(pipeline: P
     assert not found(pipeline, BANK, "Provenance")
 
 
+def test_the_performer_sees_the_least_of_the_patient_and_can_not_guess_the_rest(
+    pipeline: Pipeline,
+) -> None:
+    send(pipeline, sample("food-referral.hl7"))
+    ssn = "http://hl7.org/fhir/sid/us-ssn|"
+    (whole,) = found(pipeline, CLINIC, "Patient", identifier=ssn)
+    (part,) = found(pipeline, BANK, "Patient")
+    assert part["name"] == whole["name"]
+    assert "maritalStatus" in whole
+    assert "maritalStatus" not in part
+    assert not any(each["system"] + "|" == ssn for each in part["identifier"])
+    assert pipeline.search(BANK, "Patient", [("identifier", ssn)]).total == 0
+    for raw in (
+        pipeline.read(BANK, "Patient", part["id"]).body,
+        pipeline.vread(BANK, "Patient", part["id"], 1).body,
+        pipeline.history(BANK, "Patient", part["id"])[0].body,
+    ):
+        assert json.loads(raw) == part
+
+
 def test_the_same_message_twice_gets_the_same_answer_and_makes_nothing_new(
     pipeline: Pipeline,
 ) -> None:

@@ -9,11 +9,9 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
+from gateway.fhir.codes import BASE
 from gateway.model import NULL, Node
 from gateway.translate.run import Run
-
-BASE: Final = "https://care-gateway.example/fhir"
-"""Where the gateway's own URIs begin."""
 
 V2_TABLE: Final = "http://terminology.hl7.org/CodeSystem/v2-"
 
@@ -77,7 +75,7 @@ def coding_system(run: Run, node: Node) -> str | None:
 @lru_cache(1024)
 def own(agency: str, kind: str, name: str) -> str:
     """A stable URI for what only the agency can explain."""
-    return f"{BASE}/agency/{agency}/{kind}/{quote(name.strip(), safe='')}"
+    return f"{BASE}agency/{agency}/{kind}/{quote(name.strip(), safe='')}"
 
 
 def uri(run: Run, node: Node) -> str | None:

@@ -21,5 +21,6 @@ def merge(current: Resource | None, entry: Entry) -> Resource:
 
 
 def _stays(name: str, entry: Entry) -> bool:
-    plain = name.removeprefix("_")
-    return plain in entry.keep or plain not in entry.removes
+    plain = name.removeprefix("_")  # a primitive's extensions go with it
+    gone = plain in entry.removes or (name != plain and plain in entry.resource)
+    return plain in entry.keep or not gone

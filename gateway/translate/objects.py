@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.fhir.elements import Element, children
 from gateway.model import Node
+from gateway.translate.paths import Path
 from gateway.translate.run import Read, Run, Scope, Test
 from gateway.translate.sites import Leaf, Rule
 from gateway.translate.source import refuse
@@ -21,7 +22,7 @@ class Part:
     """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
 
     ``names`` are the JSON names that it may make, ``paths`` what it reads. ``components`` are there
-    where its rules do nothing but read one each.
+    where its rules do nothing but read one each; ``certain`` where nothing comes of reading nothing.
     """
 
     name: str
@@ -29,8 +30,9 @@ class Part:
     weighs: bool
     names: tuple[str, ...]
     default: Callable[[], object] | None = None
-    paths: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
     components: Components | None = None
+    certain: bool = False
 
 
 def gather(rules: Sequence[Rule]) -> Read:

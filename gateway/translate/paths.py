@@ -49,7 +49,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path taken apart. ``segment`` "" for a relative one; ``field`` 0 for a whole segment."""
+    """A path taken apart. ``segment`` "" for a relative one; ``field`` 0 for a whole segment.
+
+    A resource's name, where one is read by ``ref``, is noted as a path of ``up`` -1.
+    """
 
     text: str
     up: int = 0
@@ -64,6 +67,18 @@ class Path:
     def is_single(self) -> bool:
         """Whether it meets one node at most: it starts from one."""
         return not self.segment
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it reads a field of the scope's own first segment of that name."""
+        return bool(self.field) and self.up == 0 and self.nth == 1
+
+    def shown(self, scope: Scope) -> str:
+        """Its place in a message: with the ordinal of the segment, where there is one."""
+        held = scope.segments.get(self.segment) if self.up == 0 else None
+        ordinal = held[0].ordinal if held else self.nth
+        name = f"{self.segment}[{ordinal}]" if ordinal > 1 else self.segment
+        return f"{name}-{self.field}" + "".join(f".{part}" for part in self.parts)
 
 
 def is_path(text: str) -> bool:
@@ -146,8 +161,12 @@ def compile_nodes(path: Path, choose: Choose, place: str) -> Nodes:
         return repetitions
 
     def nodes(run: Run, scope: Scope, node: Node | None) -> list[Node]:
-        found = (_descend(one, parts) for one in repetitions(run, scope, node))
-        return [one for one in found if one is not None]
+        made: list[Node] = []
+        for one in repetitions(run, scope, node):
+            found = _descend(one, parts)
+            if found is not None:
+                made.append(found)
+        return made
 
     return nodes
 
@@ -156,7 +175,7 @@ def compile_first(path: Path, choose: Choose, place: str) -> First:
     """The first node that a path meets: a component of the first repetition."""
     if not path.segment:
         return _relative(path.parts)
-    if not path.choice and not path.repetition and path.nth == 1 and not path.up:
+    if path.is_plain and not path.choice and not path.repetition:
         return _plain(path.segment, path.field, path.parts)
     repetitions, parts = _repetitions(path, choose, place), path.parts
 
@@ -220,8 +239,7 @@ def _descend(node: Node, parts: tuple[int, ...]) -> Node | None:
 def _repetitions(path: Path, choose: Choose, place: str) -> Nodes:
     if not path.segment:
         return lambda run, scope, node: (node,) if node is not None else ()
-    segments, nth, number = compile_segments(path), path.nth, path.field
-    all_of = _all_repetitions(segments, nth, number)
+    all_of = _own_repetitions(path) if path.is_plain else _all_repetitions(path)
     if path.repetition:
         at = path.repetition
         return lambda run, scope, node: all_of(run, scope, node)[at - 1 : at]
@@ -233,7 +251,20 @@ def _repetitions(path: Path, choose: Choose, place: str) -> Nodes:
     ]
 
 
-def _all_repetitions(segments: Segments, nth: int, number: int) -> Nodes:
+def _own_repetitions(path: Path) -> Nodes:
+    """The commonest path, with a call less."""
+    name, number = path.segment, path.field
+
+    def repetitions(run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
+        found = scope.segments.get(name)
+        return found[0].repetitions(number) if found is not None else ()
+
+    return repetitions
+
+
+def _all_repetitions(path: Path) -> Nodes:
+    segments, nth, number = compile_segments(path), path.nth, path.field
+
     def repetitions(run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
         found = segments(scope)
         return found[nth - 1].repetitions(number) if len(found) >= nth else ()

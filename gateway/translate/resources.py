@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import Element, children, resource_types
@@ -15,6 +15,7 @@ from gateway.translate.maps import HEADER, Source, missing
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
+    Path,
     Segments,
     compile_segments,
     filled,
@@ -30,17 +31,28 @@ from gateway.translate.verbs import TEXT, read_nodes
 _KEYS: Final = frozenset({"to", "in", "each", "if", "key", "use", "set", "keep"})
 _IDENTIFIER: Final = Element("key", ("Identifier",), 0, "*", "Identifier")
 _NONE: Final[frozenset[str]] = frozenset()
+_CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
 _OWN: Final = frozenset({"id", "resourceType"})
 
 At = tuple[Scope, "Node | None"]
 """Where an instance of a resource is made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One element of a resource, ready to run. ``others`` are the siblings of a choice."""
+Fields = tuple[tuple[str, int], ...]
+"""Fields by segment and number."""
+
+
+class Content(NamedTuple):
+    """One element of a resource, ready to run.
+
+    ``fields``: where none of them has anything, there is nothing to do; empty: always try. ``others``
+    are the siblings of a choice, by name.
+    """
 
     part: Part
+    name: str
+    read: Read
+    fields: Fields
     others: Mapping[str, frozenset[str]]
 
 
@@ -55,7 +67,7 @@ class Maker:
     each: Callable[[Run, Scope], Iterator[At]]
     test: Test | None
     keys: tuple[tuple[Read, bool], ...]
-    key_path: str
+    key_path: Path
     contents: tuple[Content, ...]
     must: tuple[tuple[str, ...], ...]
     keep: frozenset[str]
@@ -73,7 +85,7 @@ class Maker:
             known = [pair for pair in pairs if pair[1]]
             if known:
                 return f"{self.type}/{identity(run.agency.id, self.type, *min(known))}"
-        place = node.place if node is not None else _shown(self.key_path, scope)
+        place = node.place if node is not None else self.key_path.shown(scope)
         raise TranslateError(
             f"nothing says which {self.type} this is ({self.place})",
             place=place,
@@ -85,19 +97,23 @@ class Maker:
         """The resource itself."""
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
         removes: set[str] = set()
-        for content in self.contents:
+        scope, node = at
+        for part, name, read, fields, others in self.contents:
             run.null = False
-            value = content.part.read(run, *at)
+            value = None if fields and _silent(fields, scope) else read(run, scope, node)
             if value is None:
                 if run.null:
-                    removes.update(content.part.names)
-                elif content.part.default is not None:
-                    resource[content.part.name] = content.part.default()
-                continue
-            made = {content.part.name: value} if content.part.name else value
-            resource.update(made)
-            for name in made:
-                removes.update(content.others.get(name, ()))
+                    removes.update(part.names)
+                elif part.default is not None:
+                    resource[name] = part.default()
+            elif name:
+                resource[name] = value
+                if others:
+                    removes.update(others[name])
+            else:
+                resource.update(value)
+                for chosen in value:
+                    removes.update(others[chosen])
         self._check(resource, at)
         gone = frozenset(removes - resource.keys()) if removes else _NONE
         return Entry(resource, gone, self.keep)
@@ -114,9 +130,10 @@ class Maker:
 
     def _place_of(self, names: tuple[str, ...], at: At) -> str:
         for content in self.contents:
-            if content.part.paths and set(content.part.names) & set(names):
-                return _shown(content.part.paths[0], at[0])
-        return _shown(self.key_path, at[0])
+            if set(content.part.names) & set(names):
+                for path in filter(_in_message, content.part.paths):
+                    return path.shown(at[0])
+        return self.key_path.shown(at[0])
 
 
 def _pair(value: Any) -> tuple[str, str]:
@@ -126,14 +143,19 @@ def _pair(value: Any) -> tuple[str, str]:
     return "", value
 
 
-def _shown(path: str, scope: Scope) -> str:
-    """A path's place in the message: with the ordinal of the segment, where there is one."""
-    if not is_path(path) or path.startswith((".", "^")):
-        return path
-    name, dash, rest = path.partition("-")
-    held = scope.segments.get(name)
-    ordinal = f"[{held[0].ordinal}]" if held and held[0].ordinal > 1 else ""
-    return f"{name}{ordinal}{dash}{rest.partition('[')[0]}"
+def _in_message(path: Path) -> bool:
+    """Whether a path names a field (and not a component or a resource)."""
+    return path.field > 0
+
+
+def _silent(fields: Fields, scope: Scope) -> bool:
+    """Whether none of these fields has anything."""
+    segments = scope.segments
+    for name, number in fields:
+        held = segments.get(name)
+        if held is not None and held[0].repetitions(number):
+            return False
+    return True
 
 
 # --- compiled ------------------------------------------------------------------------------------
@@ -187,7 +209,7 @@ def _maker(
         each=each,
         test=compiler.condition(condition, site),
         keys=keys,
-        key_path=next(filter(is_path, key_site.reads), "MSH-10"),
+        key_path=next(filter(_in_message, key_site.reads), _CONTROL_ID),
         contents=contents,
         must=tuple(needed(home.type)),
         keep=_keep(body, home.type),
@@ -251,7 +273,20 @@ def _contents(compiler: Compiler, body: Block, type_: str, site: Site) -> tuple[
             places.setdefault(name, item.places[name])
     named: list[Named] = [(name, found, places[name]) for name, found in rules.items()]
     parts = compiler.parts(type_, named, body.place)
-    return tuple(Content(part, _others(type_, part)) for part in parts)
+    return tuple(
+        Content(part, part.name, part.read, _fields(part, site), _others(type_, part))
+        for part in parts
+    )
+
+
+def _fields(part: Part, site: Site) -> Fields:
+    """The fields that a part depends on, and nothing else: () where it isn't sure."""
+    relative = [path for path in part.paths if not path.segment and path.up == 0]
+    named = [path for path in part.paths if path not in relative]
+    sure = part.certain and named and all(path.is_plain for path in named)
+    if not sure or (relative and site.frame.type is not None):
+        return ()
+    return tuple(dict.fromkeys((path.segment, path.field) for path in named))
 
 
 def _others(type_: str, part: Part) -> dict[str, frozenset[str]]:

@@ -123,7 +123,8 @@ class Compiler:
         made = [self._alternative(parent, name, one, site) for one, site in rules]
         names = tuple(key for parts, _ in made for part in parts for key in part.names)
         weighs = any(rule.weighs for _, rule in made)
-        return Part("", first_of([rule for _, rule in made]), weighs, names)
+        certain = all(rule.weighs for _, rule in made)
+        return Part("", first_of([rule for _, rule in made]), weighs, names, certain=certain)
 
     def _alternative(
         self, parent: str, name: str, item: Yaml, site: Site
@@ -199,8 +200,9 @@ class Compiler:
         path = text(each, "a path")
         if is_path(path):
             return over_nodes(read_nodes(each, site), read)
-        site.reads.append(path)
-        return over_segments(compile_segments(parse_path(path, site.frame, each.place)), read)
+        parsed = parse_path(path, site.frame, each.place)
+        site.reads.append(parsed)
+        return over_segments(compile_segments(parsed), read)
 
     def condition(self, item: Yaml | None, site: Site) -> Test | None:
         """The closure of an ``if``; None where there is none."""
@@ -223,7 +225,9 @@ def _element(element: Element, rules: list[Rule], place: str) -> Part:
         default = partial(_listed, default)
     read = gather(rules) if element.is_list else first_of(rules)
     weighs = any(rule.weighs for rule in rules)
-    return Part(name, read, weighs, (name,), default, components=components(rules, element))
+    certain = all(rule.weighs for rule in rules)
+    found = components(rules, element)
+    return Part(name, read, weighs, (name,), default, components=found, certain=certain)
 
 
 def _listed(build: Any) -> list[Any]:

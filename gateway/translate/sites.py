@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.model import Node, Reference
-from gateway.translate.paths import Frame
+from gateway.translate.paths import Frame, Path
 from gateway.translate.run import Read, Run, Scope
 from gateway.translate.source import refuse
 
@@ -34,7 +34,7 @@ class Site:
 
     frame: Frame
     homes: Mapping[str, Home]
-    reads: list[str]
+    reads: list[Path]
 
     def moved(self, frame: Frame) -> Site:
         """The same, seeing something else."""

@@ -6,11 +6,12 @@ take text, integers, decimals, true, false and null.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -18,6 +19,9 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
 from gateway.errors import MapError
+
+_WHOLE: Final = re.compile(r"[+-]?\d+")
+_DECIMAL: Final = re.compile(r"[+-]?\d+\.\d+")
 
 Plain = str | int | Decimal | bool | None
 
@@ -122,11 +126,11 @@ def _plain(node: ScalarNode, place: str) -> Plain:
         return None
     if kind == "bool":
         return str(node.value).lower() == "true"
-    if kind == "int" and str(node.value).lstrip("+-").isdecimal():
+    if kind == "int" and _WHOLE.fullmatch(node.value):
         return int(node.value)
-    if kind == "float" and str(node.value).lstrip("+-").replace(".", "", 1).isdecimal():
+    if kind == "float" and _DECIMAL.fullmatch(node.value):
         return Decimal(node.value)
-    return str(node.value)
+    return str(node.value)  # 0x1F, 1e3 and .1, which is a path, stay texts
 
 
 # --- reading what is there -----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from gateway.translate.leaves import (
 from gateway.translate.objects import only_if
 from gateway.translate.paths import (
     First,
+    Path,
     Segments,
     compile_first,
     compile_nodes,
@@ -84,8 +85,8 @@ def compile_value(compiler: Compiler, element: Element, item: Block, site: Site)
 
 def _from(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     first = read_first(item.items["from"], site)
+    path = site.reads[-1]
     leaf = _leaf(compiler, element, item)
-    path = parse_path(site.reads[-1], site.frame, item.place)
     if path.is_single and len(path.parts) == 1:
         return Rule(_of_component(path.parts[0], leaf), component=(path.parts[0], leaf))
 
@@ -122,15 +123,16 @@ def read_first(item: Yaml, site: Site) -> First:
     path = text(item, "a path")
     if not is_path(path):
         refuse(item.place, f"'{path}' is not a path to a field")
-    site.reads.append(path)
-    return compile_first(parse_path(path, site.frame, item.place), compile_choice, item.place)
+    parsed = parse_path(path, site.frame, item.place)
+    site.reads.append(parsed)
+    return compile_first(parsed, compile_choice, item.place)
 
 
 def read_nodes(item: Yaml, site: Site) -> Nodes:
     """The closure of an ``each`` over a field; notes the path as read."""
-    path = text(item, "a path")
-    site.reads.append(path)
-    return compile_nodes(parse_path(path, site.frame, item.place), compile_choice, item.place)
+    parsed = parse_path(text(item, "a path"), site.frame, item.place)
+    site.reads.append(parsed)
+    return compile_nodes(parsed, compile_choice, item.place)
 
 
 def over_nodes(nodes: Nodes, one: Read) -> Read:
@@ -195,7 +197,7 @@ def _ref(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     if not whole and not (element.is_primitive and element.types[0] in ("string", "uri")):
         refuse(source.place, f"{element.path} is of type {element.types[0]}, no Reference")
     find = compile_ref(name, element.targets if whole else (), site, source.place)
-    site.reads.append(name)
+    site.reads.append(Path(name, up=-1))
     if element.is_list:
         return Rule(_references(find, whole=whole), many=True, weighs=name != AGENCY)
     return Rule(_reference(find, whole=whole), weighs=name != AGENCY)

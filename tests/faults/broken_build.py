@@ -11,9 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from gateway.store.hub import Hub
-
 from gateway.__main__ import main
+from gateway.store.hub import Hub
 
 FSYNC = 0.02
 

@@ -18,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.errors import SettingError, Unavailable
+from gateway.model import Event
 from gateway.store import Hub, Transaction, engine, open_hub
 from gateway.store.commit import start
 from tests.store.samples import CLINIC, create, ids, patient, search
@@ -76,7 +77,11 @@ def test_units_that_wait_share_one_commit(sqlite_url: str) -> None:
 
     first = committer.submit(hold)
     assert busy.wait(30)
-    rest = [committer.submit(lambda _, n=n: n) for n in range(20)]
+
+    def number(n: int) -> Any:
+        return lambda _: n
+
+    rest = [committer.submit(number(n)) for n in range(20)]
     release.set()
     first.result()
     assert [future.result() for future in rest] == list(range(20))
@@ -191,7 +196,7 @@ def test_what_was_acknowledged_survives_kill_9(database_url: str) -> None:
     hub = open_hub(database_url)
     with hub.read() as reader:
         assert reader.missing(CLINIC, [f"Patient/{id}" for id in acknowledged]) == []
-        events = []
+        events: list[Event] = []
         while batch := reader.events_after(events[-1].sequence if events else 0, ["Patient"], 500):
             events += batch
     assert len(acknowledged) >= 4

@@ -91,7 +91,12 @@ def test_a_deletion_is_an_event_too(hub: Hub) -> None:
     create(hub, CLINIC, task("t"))
     hub.write(lambda unit: unit.delete(CLINIC, "Task", "t"))
     seen: list[tuple[str, bool]] = []
-    hub.advance("s", lambda event, stored: bool(seen.append((event.interaction, stored.deleted))))
+
+    def note(event: Event, stored: Stored) -> bool:
+        seen.append((event.interaction, stored.deleted))
+        return False
+
+    hub.advance("s", note)
     assert seen == [("create", False), ("delete", True)]
 
 

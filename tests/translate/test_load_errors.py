@@ -123,7 +123,7 @@ def test_a_wrong_resource_is_an_error_at_its_line(
 
 
 FILES = [
-    ("no YAML", {MAP: "map: [\n"}, f"{MAP}:2", "flow"),
+    ("no YAML", {MAP: "map: [\n"}, f"{MAP}:2", "node content"),
     ("no mapping", {MAP: "- a\n"}, f"{MAP}:1", "YAML mapping"),
     ("another name", {MAP: "map: ADT\nevents: []\nresources: {}\n"}, f"{MAP}:1", "says 'ADT_A01'"),
     ("no event", {MAP: "map: ADT_A01\nevents: [A01]\nresources: {}\n"}, f"{MAP}:2", "no event"),

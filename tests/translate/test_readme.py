@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -22,11 +23,9 @@ FRAGMENT = re.compile(r"# ([A-Z][A-Za-z]+): .*\n")
 MESSAGES = [text for kind, text in BLOCKS if kind == "hl7"]
 
 
-
-
 def fragments() -> Iterator[Any]:
     """(type, rules, expected elements) of the small examples, run on the first message."""
-    for (kind, text), (_, after) in zip(BLOCKS, BLOCKS[1:], strict=False):
+    for (kind, text), (_, after) in itertools.pairwise(BLOCKS):
         match = FRAGMENT.match(text)
         if kind == "yaml" and match:
             yield pytest.param(match[1], text, after, id=text.split("\n", 1)[0])
@@ -34,7 +33,7 @@ def fragments() -> Iterator[Any]:
 
 def whole() -> Iterator[Any]:
     """(message, expected resources)."""
-    for (kind, text), (next_kind, after) in zip(BLOCKS, BLOCKS[1:], strict=False):
+    for (kind, text), (next_kind, after) in itertools.pairwise(BLOCKS):
         if kind == "hl7" and next_kind == "json":
             yield pytest.param(text, after, id=text.split("|")[8])
 
