@@ -12,7 +12,7 @@ from typing import Final, Literal
 from gateway import referral
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.subscription import subscriber
-from gateway.errors import GatewayError, InvalidResource, NotFound
+from gateway.errors import GatewayError, InvalidResource, NotFound, PreconditionFailed
 from gateway.fhir import codes, json
 from gateway.fhir.references import references
 from gateway.members import Members
@@ -83,6 +83,9 @@ def _current(tx: Transaction, context: Context, change: Change) -> Stored | None
     current = tx.current(type_, id_)
     if current is not None and not tx.visible(context, change.reference):
         raise NotFound("no such resource", place=change.place or None)
+    if current is not None and change.if_match not in (None, current.version):
+        # Before the rules: they would judge the change by a version that its maker never saw.
+        raise PreconditionFailed("another version is current", place="If-Match")
     return current
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.errors import SettingError, Unauthenticated
 from gateway.fhir import codes, gates
-from gateway.model import HUB, Agency, Context, Grant, Resource, Subscriber, ValidResource
+from gateway.model import CLOSING, HUB, Agency, Context, Grant, Resource, Subscriber, ValidResource
 from gateway.protect import keys, scopes
 from gateway.route.directory import Directory
 from gateway.store import Hub, Member, Transaction
@@ -158,7 +158,7 @@ def _enter(tx: Transaction, agency: Agency, folder: Path | None) -> None:
     closing = agency.closing
     tx.put_subscriber(
         Subscriber(
-            id=f"close:{agency.id}",
+            id=CLOSING + agency.id,
             agency=agency.id,
             channel="mllp",
             endpoint=closing.to if closing else "",

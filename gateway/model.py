@@ -254,6 +254,10 @@ class Event:
     at: datetime
 
 
+CLOSING: Final = "close:"
+"""How the ids of the closing profiles' subscribers begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscriber:
     """Who is told of what, and how: an R4 Subscription, or an agency's closing profile.
@@ -272,6 +276,11 @@ class Subscriber:
     headers: tuple[str, ...] = ()
     status: Literal["requested", "active", "error", "off"] = "active"
     error: str = ""
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it is an agency's closing profile; a Subscription's id can't have a colon."""
+        return self.id.startswith(CLOSING)
 
 
 @dataclass(frozen=True, slots=True)

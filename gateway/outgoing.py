@@ -95,7 +95,7 @@ class Outgoing:
         seen = shown(Context(told.agency, told.id), stored)
         if not matches(_query(told.criteria), json.loads(seen.body)):
             return False
-        return told.channel != "mllp" or self._closings.kind(told, event) is not None
+        return not told.is_closing or self._closings.kind(told, event) is not None
 
     def _due(self, id: str) -> list[tuple[Subscriber, Delivery]]:
         with self._hub.read() as reader:
@@ -129,14 +129,14 @@ class Outgoing:
         with self._hub.read() as reader:
             context = Context(told.agency, told.id)
             stored = shown(context, reader.vread(context, event.type, event.id, event.version))
-        if told.channel == "mllp":
+        if told.is_closing:
             return self._closings.message(told, delivery)
         return stored.body if told.payload else None
 
     def _done(self, told: Subscriber, delivery: Delivery, *, withheld: bool) -> None:
         now = datetime.now(UTC)
         context = Context(told.agency, told.id)
-        noted = told.channel == "mllp" and not withheld
+        noted = told.is_closing and not withheld
 
         def unit(tx: Transaction) -> None:
             tx.delivered(delivery, now)

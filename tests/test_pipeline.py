@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import CloseError, Denied, GatewayError, InvalidResource, NotFound
+from gateway.errors import (
+    CloseError,
+    Denied,
+    GatewayError,
+    InvalidResource,
+    NotFound,
+    PreconditionFailed,
+)
 from gateway.members import KEEPER
 from gateway.model import Context, Receipt, Stored
 from gateway.pipeline import Pipeline
@@ -194,6 +201,15 @@ def test_a_resend_with_another_body_does_not_turn_the_task_back(pipeline: Pipeli
     assert late != raw
     assert send(pipeline, late).acknowledgement == "AA"
     assert the_task(pipeline)["status"] == "accepted"
+
+
+def test_a_change_of_an_older_version_is_told_so_before_it_is_judged(pipeline: Pipeline) -> None:
+    send(pipeline, sample("food-referral.hl7"))
+    task = the_task(pipeline, BANK)
+    move(pipeline, BANK, task, status="accepted")
+    raw = json.dumps({**task, "priority": "stat"}).encode()
+    with pytest.raises(PreconditionFailed):
+        pipeline.update(BANK, "Task", task["id"], raw, 1).result()
 
 
 def test_only_legal_moves_by_the_rightful_side_pass(pipeline: Pipeline) -> None:

@@ -33,12 +33,19 @@ CHANNELS: Final[Mapping[str, Callable[[Guard], Channel]]] = {"rest-hook": RestHo
 """What ``Subscriber.channel`` may name."""
 
 
+ANYWHERE: Final = ("0.0.0.0/0", "::/0")
+
+
 class Doors:
-    """All channels of one process. Used on one event loop alone; opened by the first delivery."""
+    """All channels of one process. Used on one event loop alone; opened by the first delivery.
+
+    ``guard`` holds for what subscribers asked for. Where a closing profile leads, the gateway's
+    keeper wrote in agency.yaml: a clinic's listener stands in a private network as a rule.
+    """
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._open: dict[str, Channel] = {}
+        self._guards = {False: guard, True: Guard(ANYWHERE)}
+        self._open: dict[tuple[str, bool], Channel] = {}
 
     async def send(
         self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, *, secret: str
@@ -50,9 +57,10 @@ class Doors:
         """
         if subscriber.channel not in CHANNELS:
             raise Failure("there is no such channel", permanent=True)
-        if subscriber.channel not in self._open:
-            self._open[subscriber.channel] = CHANNELS[subscriber.channel](self._guard)
-        await self._open[subscriber.channel].send(subscriber, delivery, payload, secret)
+        door = (subscriber.channel, subscriber.is_closing)
+        if door not in self._open:
+            self._open[door] = CHANNELS[subscriber.channel](self._guards[subscriber.is_closing])
+        await self._open[door].send(subscriber, delivery, payload, secret)
 
     async def close(self) -> None:
         """Close every channel that was opened."""

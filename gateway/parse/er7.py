@@ -34,16 +34,29 @@ _REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
 class Part:
     """A repetition, component or subcomponent of a field: a ``model.Node``."""
 
-    __slots__ = ("_depth", "_parts", "_segment", "place", "value")
+    __slots__ = ("_children", "_depth", "_number", "_parts", "_segment", "_up", "value")
 
-    def __init__(self, segment: Segment, value: str, depth: int, place: str) -> None:
+    def __init__(
+        self, segment: Segment, value: str, depth: int, up: Part | int, number: int
+    ) -> None:
         self._segment = segment
         self._depth = depth
+        self._up = up
+        self._number = number
         self._parts: list[str] | None = None
+        self._children: dict[int, Part | None] = {}
         self.value = value
         """As sent, escapes and all."""
-        self.place = place
-        """``PID-3[2].4.1``; ``[1]`` is left out; ``OBX[3]-5`` from the 2nd segment on."""
+
+    @property
+    def place(self) -> str:
+        """``PID-3[2].4.1``; ``[1]`` is left out; ``OBX[3]-5`` from the 2nd segment on.
+
+        Worked out when it is asked for, which is when something is wrong.
+        """
+        if isinstance(self._up, int):
+            return _place(self._segment, self._up, self._number)
+        return f"{self._up.place}.{self._number}"
 
     def text(self) -> str | None:
         """The unescaped text of the first leaf; None where empty, ``NULL`` for ``""``."""
@@ -54,7 +67,7 @@ class Part:
         if self._depth < _SUBCOMPONENT:
             leaf = leaf.partition(marks.subcomponent)[0]
         if marks.escape in leaf:
-            leaf = self._segment.unescape(leaf, self.place)
+            leaf = self._segment.unescape(leaf, self)
         return leaf or None
 
     def child(self, number: int) -> Part | None:
@@ -62,15 +75,19 @@ class Part:
 
         A part that isn't divided is its own child 1, and has no other.
         """
+        known = self._children
+        if number in known:
+            return known[number]
         parts = self._parts
         if parts is None:
             parts = self._parts = self._divide()
+        found: Part | None = None
         if not parts:
-            return self if number == 1 else None
-        if not 0 < number <= len(parts) or not parts[number - 1]:
-            return None
-        place = f"{self.place}.{number}"
-        return Part(self._segment, parts[number - 1], self._depth + 1, place)
+            found = self if number == 1 else None
+        elif 0 < number <= len(parts) and parts[number - 1]:
+            found = Part(self._segment, parts[number - 1], self._depth + 1, self, number)
+        known[number] = found
+        return found
 
     def _divide(self) -> list[str]:
         """The parts one level down; [] where nothing divides the value."""
@@ -90,8 +107,8 @@ class Literal(Part):
 
     __slots__ = ()
 
-    def __init__(self, segment: Segment, value: str, place: str) -> None:
-        super().__init__(segment, value, _SUBCOMPONENT, place)
+    def __init__(self, segment: Segment, value: str, field: int) -> None:
+        super().__init__(segment, value, _SUBCOMPONENT, field, 1)
 
     def text(self) -> str | None:
         """As sent."""
@@ -134,12 +151,15 @@ class Segment:
 
         An empty repetition before or between others keeps its place in the tuple.
         """
+        fields = self._fields or self.fields
+        if not 0 < number < len(fields) or not fields[number]:
+            return ()
         nodes = self._nodes
         if nodes is None:
             nodes = self._nodes = {}
         found = nodes.get(number)
         if found is None:
-            found = nodes[number] = tuple(self._repetitions(number))
+            found = nodes[number] = tuple(self._repetitions(number, fields[number]))
         return found
 
     def text(
@@ -160,12 +180,12 @@ class Segment:
             return self._escaped(field, repetition, component, subcomponent)
         return leaf or None
 
-    def unescape(self, leaf: str, place: str) -> str:
-        """Undo the escapes of a leaf; one that can't be understood is a warning at ``place``."""
+    def unescape(self, leaf: str, part: Part) -> str:
+        """Undo the escapes of a leaf; one that can't be understood is a warning at its place."""
         message = self._message
 
         def report() -> None:
-            message.warn("an escape sequence isn't one that is known; kept as sent", place)
+            message.warn("an escape sequence isn't one that is known; kept as sent", part.place)
 
         return unescape(leaf, self.marks, message.charset, report)
 
@@ -176,15 +196,11 @@ class Segment:
             part = part.child(number) if part else None
         return part.text() if part else None
 
-    def _repetitions(self, number: int) -> Iterator[Part]:
-        if not 0 < number < len(self.fields) or not self.fields[number]:
-            return
-        value = self.fields[number]
+    def _repetitions(self, number: int, value: str) -> list[Part]:
         if number < 3 and self.name in _HEADERS:
-            yield Literal(self, value, _place(self, number, 1))
-            return
-        for repetition, part in enumerate(value.split(self.marks.repetition), 1):
-            yield Part(self, part, _REPETITION, _place(self, number, repetition))
+            return [Literal(self, value, number)]
+        parts = value.split(self.marks.repetition)
+        return [Part(self, part, _REPETITION, number, n) for n, part in enumerate(parts, 1)]
 
 
 class Message:

@@ -234,8 +234,11 @@ def _location(place: str | None) -> list[str]:
 
 
 def _condition(issue: Issue, marks: Delimiters, between: str) -> str:
-    text = _CONDITIONS.get(issue.condition, "Application error")
-    return between.join([_escape(issue.condition, marks), text, "HL70357"])
+    mended = issue.severity in ("warning", "information")
+    # Table 0357 has no code for what was mended; "internal error" would alarm the sender.
+    condition = "0" if mended and issue.condition == "207" else issue.condition
+    text = _CONDITIONS.get(condition, "Application error")
+    return between.join([_escape(condition, marks), text, "HL70357"])
 
 
 def _escape(text: str, marks: Delimiters) -> str:

@@ -51,7 +51,7 @@ def authority(run: Run, node: Node) -> str | None:
     known = run.agency.authorities
     if namespace and namespace in known:
         return known[namespace]
-    if universal and (found := as_uri(universal) or known.get(universal)):
+    if universal and (found := known.get(universal) or as_uri(universal)):
         return found
     name = namespace or universal
     if not name:

@@ -10,9 +10,9 @@ from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
 from gateway.model import NULL, Node
 from gateway.translate.functions import Function, leaf
-from gateway.translate.run import Found, Run, Scope
+from gateway.translate.run import Run, Scope
 from gateway.translate.sites import Leaf
-from gateway.translate.tables import Table
+from gateway.translate.tables import Row, Table
 from gateway.translate.values import READERS, Reader, read_text
 
 Unmapped = Literal["text", "warn", "reject"]
@@ -26,7 +26,7 @@ class Lookup:
     standard: Table | None
     unmapped: Unmapped
 
-    def find(self, run: Run, code: str, node: Node) -> Found | None:
+    def find(self, run: Run, code: str, node: Node) -> Row | None:
         """The row; None for a code that the table lacks, warned of or refused as declared."""
         found = run.find(self.name, self.standard, code)
         if found is None and self.unmapped != "text":
@@ -123,15 +123,25 @@ def concept_kept(lookup: Lookup, function: Function | None, original: Leaf) -> L
         if found is None or not found.target:
             return concept
         concept = concept or {}
-        return {**concept, "coding": [coded(found), *concept.get("coding", ())]}
+        first = coded(found)
+        others = [one for one in concept.get("coding", ()) if not _same(one, first)]
+        return {**concept, "coding": [first, *others]}
 
     return read
 
 
-def coded(found: Found) -> dict[str, str]:
+def _same(one: dict[str, str], other: dict[str, str]) -> bool:
+    return one.get("system") == other.get("system") and one.get("code") == other["code"]
+
+
+def coded(found: Row) -> dict[str, str]:
     """A table's row as a Coding."""
-    made = {"system": found.system, "code": found.target, "display": found.display}
-    return {name: value for name, value in made.items() if value}
+    made = (
+        {"system": found.system, "code": found.target} if found.system else {"code": found.target}
+    )
+    if found.display:
+        made["display"] = found.display
+    return made
 
 
 def codes_of(element: Element) -> frozenset[str] | None:

@@ -22,7 +22,7 @@ class Part:
     """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
 
     ``names`` are the JSON names that it may make, ``paths`` what it reads. ``components`` are there
-    where its rules do nothing but read one each; ``certain`` where nothing comes of reading nothing.
+    where its rules do nothing but read one each; ``certain``: reading nothing makes nothing.
     """
 
     name: str

@@ -26,25 +26,27 @@ class Frame:
     """What a path may see where it stands: the static side of ``run.Scope``.
 
     ``segments`` None: any. ``type`` is the data type's name where paths like ``CX.1`` serve, "" for
-    nameless ones (``.1``) only, None where there is no node.
+    nameless ones (``.1``) only, None where there is no node. ``over`` is the path of the field
+    whose repetitions are gone over here.
     """
 
     name: str
     segments: frozenset[str] | None
     parent: Frame | None = None
     type: str | None = None
+    over: str = ""
 
     def sees(self, segment: str) -> bool:
         """Whether a segment of that name may be in such a scope."""
         return self.segments is None or segment in self.segments
 
-    def around(self, node_type: str | None) -> Frame:
+    def around(self, node_type: str | None, over: str = "") -> Frame:
         """The same scope, with a node in hand."""
-        return Frame(self.name, self.segments, self.parent, node_type)
+        return Frame(self.name, self.segments, self.parent, node_type, over)
 
     def inside(self, segment: str) -> Frame:
         """The scope of one segment of an ``each``."""
-        return Frame(f"each {segment}", frozenset({segment}), self)
+        return Frame(f"each {segment} of {self.name}", frozenset({segment}), self)
 
 
 @dataclass(frozen=True, slots=True)

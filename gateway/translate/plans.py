@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from gateway.model import Entry, Record
 from gateway.translate.groups import Groups, compile_groups, distribute
@@ -34,7 +34,7 @@ class Plan:
         for maker in self.makers:
             for scope in instances.get(maker.group, ()):
                 for at, reference in maker.found(run, scope):
-                    at[0].record(maker.name, reference)
+                    at[0].record(maker.name, reference, at[1])
                     due.append((maker, at, reference))
         made: dict[str, Entry] = {}
         for maker, at, reference in due:
@@ -45,10 +45,22 @@ class Plan:
 
 
 def _joined(first: Entry, second: Entry) -> Entry:
-    """One thing told of twice in a message: the second adds what the first lacks."""
+    """One thing told of twice in a message: the second adds what the first lacks, to lists too."""
     resource = {**second.resource, **first.resource}
+    for name, more in second.resource.items():
+        held = first.resource.get(name)
+        if isinstance(held, list) and isinstance(more, list):
+            known = [_who(one) for one in held]
+            resource[name] = [*held, *(one for one in more if _who(one) not in known)]
     removes = (first.removes | second.removes) - resource.keys()
     return Entry(resource, removes, first.keep | second.keep)
+
+
+def _who(item: Any) -> Any:
+    """What tells an item of a list from others: an identifier's or number's system and value."""
+    if isinstance(item, dict) and "value" in item:
+        return item.get("system"), item["value"]
+    return item
 
 
 def compile_plans(compiler: Compiler) -> dict[str, Plan]:

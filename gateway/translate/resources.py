@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gateway.errors import TranslateError
-from gateway.fhir.elements import Element, children, resource_types
+from gateway.fhir.elements import children, resource_types
 from gateway.model import Entry, Node, Reference, Resource
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
@@ -26,10 +26,9 @@ from gateway.translate.rules import Compiler, Named, node_frame
 from gateway.translate.run import Nodes, Read, Run, Scope, Test
 from gateway.translate.sites import AGENCY, Home, Rule, Site
 from gateway.translate.source import Block, Yaml, block, refuse, several, text, texts
-from gateway.translate.verbs import TEXT, read_nodes
+from gateway.translate.verbs import KEY, TEXT, read_nodes
 
 _KEYS: Final = frozenset({"to", "in", "each", "if", "key", "use", "set", "keep"})
-_IDENTIFIER: Final = Element("key", ("Identifier",), 0, "*", "Identifier")
 _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
 _OWN: Final = frozenset({"id", "resourceType"})
@@ -45,7 +44,7 @@ Fields = tuple[tuple[str, int], ...]
 class Content(NamedTuple):
     """One element of a resource, ready to run.
 
-    ``fields``: where none of them has anything, there is nothing to do; empty: always try. ``others``
+    ``fields``: where none of them has anything, there is nothing to do; (): always try. ``others``
     are the siblings of a choice, by name.
     """
 
@@ -181,9 +180,14 @@ def _home(name: str, item: Yaml, groups: Groups) -> Home:
     if type_ not in resource_types():
         refuse(body.places["to"], f"there is no resource type '{type_}'")
     group = body.get("in")
-    if group is None:
-        return Home(groups.message, type_)
-    return Home(groups.frame(text(group, "'in'"), group.place), type_)
+    frame = groups.message
+    if group is not None:
+        frame = groups.frame(text(group, "'in'"), group.place)
+    each = body.get("each")
+    path = text(each, "a path") if each is not None else ""
+    if is_path(path):
+        return Home(frame, frame, type_, path)
+    return Home(frame, frame.inside(path) if path else frame, type_)
 
 
 def _maker(
@@ -195,7 +199,7 @@ def _maker(
     above: Mapping[str, Home],
 ) -> Maker:
     home = homes[name]
-    frame, each = _each(body, home.frame)
+    frame, each = _each(body, home.group)
     site = Site(frame, homes, [])
     key_site = Site(frame, above, [])
     keys = _keys(compiler, body.need("key"), key_site)
@@ -205,7 +209,7 @@ def _maker(
         name=name,
         type=home.type,
         place=body.place,
-        group=home.frame.name,
+        group=home.group.name,
         each=each,
         test=compiler.condition(condition, site),
         keys=keys,
@@ -222,7 +226,7 @@ def _each(body: Block, frame: Frame) -> tuple[Frame, Callable[[Run, Scope], Iter
         return frame, lambda run, scope: iter(((scope, None),))
     path = text(item, "a path")
     if is_path(path):
-        return frame.around(""), _over_nodes(read_nodes(item, Site(frame, {}, [])))
+        return frame.around("", path), _over_nodes(read_nodes(item, Site(frame, {}, [])))
     segments = compile_segments(parse_path(path, frame, item.place))
     return frame.inside(path), _over_segments(segments)
 
@@ -232,7 +236,7 @@ def _over_nodes(nodes: Nodes) -> Callable[[Run, Scope], Iterator[At]]:
 
 
 def _over_segments(segments: Segments) -> Callable[[Run, Scope], Iterator[At]]:
-    return lambda run, scope: ((Scope.of(one, scope), None) for one in segments(scope))
+    return lambda run, scope: ((scope.single(one), None) for one in segments(scope))
 
 
 def _keys(compiler: Compiler, item: Yaml, site: Site) -> tuple[tuple[Read, bool], ...]:
@@ -245,7 +249,7 @@ def _keys(compiler: Compiler, item: Yaml, site: Site) -> tuple[tuple[Read, bool]
 def _key(compiler: Compiler, item: Yaml, site: Site) -> Rule:
     body = block(item, "a key")
     whole = "value" in body.items or "as" in body.items
-    return compiler.rule(_IDENTIFIER if whole else TEXT, body, site)
+    return compiler.rule(KEY if whole else TEXT, body, site)
 
 
 def _keep(body: Block, type_: str) -> frozenset[str]:
@@ -319,4 +323,4 @@ def _inside(site: Site, source: Source) -> Site:
     """The site of a used map: a data type map's paths begin with its type's name."""
     if site.frame.type is None:
         return site
-    return site.moved(site.frame.around(node_frame(source.name).type))
+    return site.moved(site.frame.around(node_frame(source.name).type, site.frame.over))

@@ -55,32 +55,39 @@ class Compiler:
     maps: Maps
     tables: Mapping[str, Table]
     uses: dict[str, set[Element]] = field(default_factory=dict)
-    _made: dict[str, tuple[str, Leaf]] = field(default_factory=dict)
+    _made: dict[tuple[str, bool], tuple[str, Leaf]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     # --- data type maps ----------------------------------------------------------------------
 
-    def data_type(self, name: str, type_: str, place: str) -> Leaf:
-        """What ``as: NAME`` does with a node; MapError unless it makes ``type_``."""
-        if name not in self._made:
+    def data_type(
+        self, name: str, type_: str, place: str, only: frozenset[str] | None = None
+    ) -> Leaf:
+        """What ``as: NAME`` does with a node; MapError unless it makes ``type_``.
+
+        ``only`` are the elements wanted, None for all.
+        """
+        wanted = name, only is not None
+        if wanted not in self._made:
             source = self.maps.find("datatypes", name)
             if source is None:
                 raise missing("datatypes", name, place)
             if name in self._open:
                 refuse(place, f"the data type map '{name}' leads back to itself")
             self._open.append(name)
-            self._made[name] = (source.to, self._data_type(source))
+            self._made[wanted] = (source.to, self._data_type(source, only))
             self._open.pop()
-        to, read = self._made[name]
+        to, read = self._made[wanted]
         if to != type_ and not (to == "Quantity" and type_ in _SUBTYPES):
             refuse(place, f"'{name}' makes {to}, and here belongs {type_}")
         return read
 
-    def _data_type(self, source: Source) -> Leaf:
+    def _data_type(self, source: Source, only: frozenset[str] | None) -> Leaf:
         if not children(source.to):
             refuse(source.body.places["to"], f"R4 has no type '{source.to}'")
         site = Site(node_frame(source.name), {}, [])
-        read = compose(source.to, self.body(source.to, source.body, site, HEADER))
+        skip = HEADER if only is None else frozenset(source.body.items) - only
+        read = compose(source.to, self.body(source.to, source.body, site, skip))
         nowhere = Scope(None)
         return lambda run, node: read(run, nowhere, node)
 
@@ -190,7 +197,8 @@ class Compiler:
             refuse(item.place, "'each' beside 'from'")
         path = text(source, "a path")
         if is_path(path):
-            return site.moved(site.frame.around(""))
+            over = path if "each" in item.items else ""
+            return site.moved(site.frame.around("", over))
         parsed = parse_path(path, site.frame, source.place)
         if "each" not in item.items:
             refuse(source.place, f"'{path}' is not a path to a field")

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.errors import Issue
 from gateway.model import Agency, Node, Reference, Segment
-from gateway.translate.tables import Table
+from gateway.translate.tables import Row, Table
 
 
 class Scope:
     """The message, an instance of a group, or one segment of an ``each``.
 
     ``segments`` by name, in order. ``made`` are the references of what was made here and in
-    scopes within, by the resource's name.
+    scopes within, by the resource's name; ``paired`` those that were made of one repetition of a
+    field, by name and place.
     """
 
-    __slots__ = ("made", "parent", "segments")
+    __slots__ = ("_single", "made", "paired", "parent", "segments")
 
     def __init__(self, parent: Scope | None) -> None:
         self.segments: dict[str, list[Segment]] = {}
         self.parent = parent
         self.made: dict[str, list[Reference]] = {}
+        self.paired: dict[tuple[str, str], Reference] = {}
+        self._single: dict[int, Scope] = {}
 
-    @classmethod
-    def of(cls, segment: Segment, parent: Scope) -> Scope:
-        """The scope of one segment by itself."""
-        scope = cls(parent)
-        scope.segments[segment.name] = [segment]
+    def single(self, segment: Segment) -> Scope:
+        """The scope of one segment by itself, in here: always the same one."""
+        scope = self._single.get(segment.index)
+        if scope is None:
+            scope = self._single[segment.index] = Scope(self)
+            scope.segments[segment.name] = [segment]
         return scope
 
-    def record(self, name: str, reference: Reference) -> None:
-        """Remember what was made, here and in all scopes around."""
+    def record(self, name: str, reference: Reference, node: Node | None) -> None:
+        """Remember what was made (of a node), here and in all scopes around."""
+        if node is not None:
+            self.paired[name, node.place] = reference
         scope: Scope | None = self
         while scope is not None:
             scope.made.setdefault(name, []).append(reference)
@@ -68,21 +74,11 @@ class Run:
         """What was found, once a place."""
         return tuple(self.found.values())
 
-    def find(self, name: str, standard: Table | None, code: str) -> Found | None:
+    def find(self, name: str, standard: Table | None, code: str) -> Row | None:
         """The row for ``code``: the agency's own table first."""
-        own = self.tables.get(name)
+        own = self.tables.get(name) if self.tables else None
         row = own.find(code) if own is not None else None
-        if row is None and standard is not None:
-            row = standard.find(code)
-        return Found(row.system, row.target, row.display) if row is not None else None
-
-
-class Found(NamedTuple):
-    """What a table says of a code; ``target`` is "" for "nothing to say in FHIR"."""
-
-    system: str
-    target: str
-    display: str
+        return standard.find(code) if row is None and standard is not None else row
 
 
 Read = Callable[[Run, Scope, "Node | None"], Any]

@@ -17,15 +17,22 @@ AGENCY = "agency"
 Leaf = Callable[[Run, Node], Any]
 """A compiled reading of one node: gives a JSON value, or None."""
 
-Finder = Callable[[Run, Scope], Sequence[Reference]]
+Finder = Callable[[Run, Scope, "Node | None"], Sequence[Reference]]
+"""Finds what a name refers to, from a scope and the node in hand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the resources of one name are made (a group or the message), and of what type."""
+    """Where the resources of one name are made, and of what type.
 
+    ``group`` is the group or the message, ``frame`` that or the one segment of an ``each``;
+    ``each`` the path where each is made of one repetition of a field.
+    """
+
+    group: Frame
     frame: Frame
     type: str
+    each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +67,30 @@ def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Fi
     """The references of all instances of a name in the nearest scope that holds both."""
     if name == AGENCY:
         _check_target("Organization", targets, name, place)
-        return lambda run, scope: (run.agency.organization,)
+        return lambda run, scope, node: (run.agency.organization,)
     home = site.homes.get(name)
     if home is None:
         known = ", ".join(sorted((*site.homes, AGENCY)))
         refuse(place, f"no resource here is called '{name}'; there are {known}")
     _check_target(home.type, targets, name, place)
+    if home.each and home.each == site.frame.over and site.frame.name == home.frame.name:
+        return _paired(name)
     climbs = _climbs(site.frame, home.frame)
 
-    def find(run: Run, scope: Scope) -> Sequence[Reference]:
+    def find(run: Run, scope: Scope, node: Node | None) -> Sequence[Reference]:
         for _ in range(climbs):
             scope = scope.parent  # type: ignore[assignment]  # counted on the frames
         return scope.made.get(name, ())
+
+    return find
+
+
+def _paired(name: str) -> Finder:
+    """What was made of the very repetition in hand."""
+
+    def find(run: Run, scope: Scope, node: Node | None) -> Sequence[Reference]:
+        found = scope.paired.get((name, node.place)) if node is not None else None
+        return () if found is None else (found,)
 
     return find
 

@@ -34,7 +34,7 @@ from gateway.translate.paths import (
     parse_path,
 )
 from gateway.translate.run import Nodes, Read, Run, Scope
-from gateway.translate.sites import AGENCY, Leaf, Rule, Site, compile_ref
+from gateway.translate.sites import AGENCY, Finder, Leaf, Rule, Site, compile_ref
 from gateway.translate.source import Block, Scalar, Yaml, block, refuse, several, text
 from gateway.translate.tables import Row, Table
 from gateway.translate.values import AGREE, READERS
@@ -59,6 +59,11 @@ _GO_WITH: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 TEXT: Final = Element("text", ("string",), 0, "*", "string")
 """What the parts of a ``join`` and a key's text are: text, any number of times."""
+
+KEY: Final = Element("key", ("Identifier",), 0, "*", "Identifier")
+"""What a key is otherwise; of a data type map it wants system and value alone."""
+
+_KEY_PARTS: Final = frozenset({"system", "value"})
 
 
 def compile_value(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
@@ -149,7 +154,7 @@ def over_segments(segments: Segments, one: Read) -> Read:
     """A list of what ``one`` makes of each segment, in a scope of its own."""
 
     def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made = [one(run, Scope.of(each, scope), node) for each in segments(scope)]
+        made = [one(run, scope.single(each), node) for each in segments(scope)]
         return [value for value in made if value is not None] or None
 
     return read
@@ -203,18 +208,18 @@ def _ref(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     return Rule(_reference(find, whole=whole), weighs=name != AGENCY)
 
 
-def _reference(find: Callable[..., Any], *, whole: bool) -> Read:
+def _reference(find: Finder, *, whole: bool) -> Read:
     def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        for found in find(run, scope):
+        for found in find(run, scope, node):
             return {"reference": found} if whole else found
         return None
 
     return read
 
 
-def _references(find: Callable[..., Any], *, whole: bool) -> Read:
+def _references(find: Finder, *, whole: bool) -> Read:
     def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        found = dict.fromkeys(find(run, scope))
+        found = dict.fromkeys(find(run, scope, node))
         return [{"reference": one} if whole else one for one in found] or None
 
     return read
@@ -279,7 +284,8 @@ def _complex(
     named = item.get("as")
     made = None
     if named is not None:
-        made = compiler.data_type(text(named, "'as'"), type_, named.place)
+        only = _KEY_PARTS if element is KEY else None
+        made = compiler.data_type(text(named, "'as'"), type_, named.place, only)
     if lookup is not None and type_ == "CodeableConcept" and made is not None:
         return concept_kept(lookup, function, made)
     if lookup is not None and type_ in ("Coding", "CodeableConcept") and made is None:

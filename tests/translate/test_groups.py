@@ -124,3 +124,67 @@ def test_an_event_without_a_map_is_refused_at_msh_9(
         run(loaded, "PID|1||7", header=HEADER.replace("ADT^A01^ADT_A01", event))
     issue = raised.value.issues[0]
     assert (issue.place, issue.condition, issue.code) == ("MSH-9", condition, "not-supported")
+
+
+PAIRS = """\
+map: ADT_A01
+events: [ADT^A01]
+resources:
+  doctor:
+    each: PV1-7
+    if: .2 != Nobody
+    to: Practitioner
+    key: {from: .1}
+  role:
+    each: PV1-7
+    to: PractitionerRole
+    key: {from: .1}
+    set: {practitioner: {ref: doctor}}
+  problem:
+    each: DG1
+    to: Condition
+    key: {from: DG1-3}
+    set: {subject: {reference: {const: Patient/1}}, encounter: {ref: visit}}
+  visit:
+    to: Encounter
+    key: {from: PV1-19}
+    set:
+      status: {const: finished}
+      class: {code: {const: AMB}}
+      participant: {each: PV1-7, type: {text: {from: .3}}, individual: {ref: doctor}}
+      diagnosis: {each: DG1, condition: {ref: problem}, rank: {from: DG1-15}}
+      reasonReference: {ref: problem}
+"""
+
+
+def test_under_the_same_each_a_reference_means_the_one_made_of_it(tmp_path: Path) -> None:
+    loaded = load([write(tmp_path, {"hl7v2/messages/ADT_A01.yaml": PAIRS})])
+    made = [
+        entry.resource
+        for entry in run(
+            loaded,
+            "PV1|1||||||1^A^x~2^Nobody^y~3^C^z||||||||||||V",
+            "DG1|1||P||||||||||||2",
+            "DG1|2||Q||||||||||||1",
+        ).entries
+    ]
+    one, three, *roles = made[:5]
+    p, q, visit = made[5:]
+    assert [role.get("practitioner") for role in roles] == [
+        {"reference": f"Practitioner/{one['id']}"},
+        None,
+        {"reference": f"Practitioner/{three['id']}"},
+    ]
+    assert [(who["type"][0]["text"], "individual" in who) for who in visit["participant"]] == [
+        ("x", True),
+        ("y", False),
+        ("z", True),
+    ]
+    assert visit["participant"][2]["individual"]["reference"] == f"Practitioner/{three['id']}"
+    conditions = [f"Condition/{each['id']}" for each in (p, q)]
+    assert [(one["condition"]["reference"], one["rank"]) for one in visit["diagnosis"]] == [
+        (conditions[0], 2),
+        (conditions[1], 1),
+    ]
+    assert [one["reference"] for one in visit["reasonReference"]] == conditions
+    assert p["encounter"] == {"reference": f"Encounter/{visit['id']}"}

@@ -119,8 +119,8 @@ resources:
 
 def test_one_thing_told_of_twice_is_one_resource(tmp_path: Path) -> None:
     loaded = load([write(tmp_path, {"hl7v2/messages/ADT_A01.yaml": TWICE})])
-    doctor, visit = run(loaded, "PV1|1||||||5^First|5^Second^female").entries
-    assert doctor.resource["name"] == [{"family": "First"}]
+    doctor, visit = run(loaded, "PV1|1||||||5^First|5^Second^female~5^First").entries
+    assert doctor.resource["name"] == [{"family": "First"}, {"family": "Second"}]
     assert doctor.resource["gender"] == "female"
     one, two = visit.resource["participant"]
     assert one == two == {"individual": {"reference": f"Practitioner/{doctor.resource['id']}"}}

@@ -78,6 +78,7 @@ def test_a_required_binding_lets_only_its_codes_through_without_a_table(tmp_path
             {"coding": [MARRIED, {"code": "M", "display": "Wed"}]},
             False,
         ),
+        (KEPT % "", "M^Wed^S", {"coding": [MARRIED, {"code": "M", "display": "Wed"}]}, False),
         (KEPT % "", "Q^Odd", {"coding": [{"code": "Q", "display": "Odd"}]}, True),
         (KEPT % ", unmapped: text", "Q", {"coding": [{"code": "Q"}]}, False),
     ],
