@@ -299,16 +299,20 @@ class Delivery:
     first_attempt: datetime | None = None
 
 
+Code = Literal["AA", "AE", "AR"]
+"""HL7 table 0008, original mode: accepted, error, rejected."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What the sender is told: AA, AE or AR, why, and the very bytes of the answer."""
 
     message: str
-    acknowledgement: Literal["AA", "AE", "AR"]
+    acknowledgement: Code
     issues: tuple[Issue, ...]
     answer: bytes
     repeated: bool = False
 
 
-Acknowledge = Callable[[Literal["AA", "AE", "AR"], Sequence[Issue]], bytes]
+Acknowledge = Callable[[Code, Sequence[Issue]], bytes]
 """How a receiver words an answer in the sender's own protocol; called before the commit."""

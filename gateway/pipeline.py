@@ -16,11 +16,11 @@ from uuid import uuid4
 
 from gateway.admission import Change, Hall, admit
 from gateway.deliver.endpoint import Guard
-from gateway.errors import GatewayError, InvalidResource, ReceiveError, Unavailable
+from gateway.errors import InvalidResource, Unavailable
 from gateway.fhir import bundle, gates, json
-from gateway.fhir.provenance import provenance
 from gateway.fhir.query import Query
 from gateway.fhir.search import matches, parse_query
+from gateway.intake import take, understand
 from gateway.members import Members
 from gateway.model import (
     Acknowledge,
@@ -28,19 +28,15 @@ from gateway.model import (
     Context,
     Message,
     Receipt,
-    Stage,
     Stored,
-    Translation,
     ValidResource,
 )
 from gateway.outgoing import Outgoing
-from gateway.parse import PARSERS
 from gateway.protect import scopes
 from gateway.protect.least import narrowed, shown
-from gateway.route.referral import assign
 from gateway.settings import Settings
 from gateway.store import Hub, Kept, Page, Transaction, Written
-from gateway.translate import Library, merge, translate
+from gateway.translate import Library
 from gateway.work import Work
 
 T = TypeVar("T")
@@ -76,68 +72,13 @@ class Pipeline:
 
         The future holds the receipt once the message and all that it led to are on disk. A
         message that fails is kept with its stage and place, and its receipt says AE or AR. The
-        same bytes under the same control id get the first answer again, and make nothing new.
+        same bytes under the same control id get the first answer again, and make nothing new; if
+        they failed they are tried again, since the map may have been mended.
         """
         now = datetime.now(UTC)
         message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
-        outcome = self._understood(message)
-        return self._submit(lambda tx: self._take(tx, message, outcome, acknowledge))
-
-    def _understood(self, message: Message) -> Translation | GatewayError:
-        try:
-            agency = self.members.get(message.agency) if message.agency else None
-            if agency is None:
-                raise ReceiveError("no agency declares this sender", place="MSH-4")
-            record = PARSERS[message.kind](message.raw, charset=agency.charset)
-            return translate(self.members.library, agency, record)
-        except GatewayError as error:
-            return error
-
-    def _take(
-        self,
-        tx: Transaction,
-        message: Message,
-        outcome: Translation | GatewayError,
-        acknowledge: Acknowledge,
-    ) -> Receipt:
-        repeated = tx.repeat(message.agency, message.control_id, message.raw)
-        if repeated is not None:
-            return repeated
-        try:
-            if isinstance(outcome, GatewayError):
-                raise outcome
-            with tx.savepoint():
-                self._enter(tx, message, outcome)
-        except Unavailable:
-            raise
-        except GatewayError as error:
-            code, issues = error.acknowledgement, error.issues
-            receipt = Receipt(message.id, code, issues, acknowledge(code, issues))
-            tx.message(message, receipt, stage=Stage(error.stage))
-            return receipt
-        receipt = Receipt(message.id, "AA", outcome.warnings, acknowledge("AA", outcome.warnings))
-        tx.message(message, receipt, event=outcome.event)
-        return receipt
-
-    def _enter(self, tx: Transaction, message: Message, translation: Translation) -> None:
-        context = Context(message.agency, message.channel)
-        changes = []
-        for entry in assign(translation.entries, self.members.directory):
-            current = tx.current(entry.resource["resourceType"], entry.resource["id"])
-            body = merge(json.loads(current.body) if current else None, entry)
-            changes.append(Change(gates.check(body, models=False)))
-        written = admit(self._hall, tx, context, changes, trusted=True)
-        source = provenance(
-            str(uuid4()),
-            [each.reference for each in written],
-            sender=context.organization,
-            message=message.id,
-            event=translation.event,
-            map=translation.map,
-            at=message.received,
-        )
-        tx.put(context, gates.check(source, models=False), interaction="create")
-        tx.audit(context, translation.event, message.id)
+        outcome = understand(self.members, message)
+        return self._submit(lambda tx: take(self._hall, tx, message, outcome, acknowledge))
 
     # --- what comes in as FHIR --------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,6 +183,29 @@ def test_a_message_that_fails_is_kept_whole_and_leaves_nothing_behind(pipeline: 
     assert kept.message.raw == raw
     assert (kept.stage, kept.place) == ("translate", "PID-3")
     assert not pipeline.failed_messages(BANK)
+
+
+def test_what_failed_gets_the_same_answer_until_its_map_is_mended(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    raw = sample("food-referral.hl7")
+    agency = "clinic-without-maps"
+    (tmp_path / "agency.yaml").write_text(f"agency: {agency}\nname: A clinic\n")
+    (tmp_path / "messages").mkdir()
+    broken = tmp_path / "messages" / "REF_I12.yaml"
+    broken.write_text(
+        "map: REF_I12\nevents: [REF^I12]\nresources:\n"
+        "  patient: {to: Patient, key: {from: ZZZ-1}, set: {active: {const: true}}}\n"
+    )
+    pipeline.add_agency(agency, tmp_path)
+    first, again = (send(pipeline, raw, agency) for _ in range(2))
+    assert (first.acknowledgement, first.issues[0].place) == ("AE", "ZZZ-1")
+    assert again.answer == first.answer
+    broken.unlink()
+    pipeline.add_agency(agency, tmp_path)
+    mended = send(pipeline, raw, agency)
+    assert (mended.acknowledgement, mended.message) == ("AA", first.message)
+    assert not pipeline.failed_messages(Context(agency, "test"))
 
 
 def test_a_sender_whom_nobody_declares_is_refused_and_kept_for_the_keeper(

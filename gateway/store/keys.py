@@ -24,11 +24,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An agency as it was added: ``folder`` is where its maps stand, "" if it has none."""
+    """An agency as it was added: ``folder`` is where its maps stand, "" if it has none.
+
+    ``added`` (microseconds) is when it was added or renewed.
+    """
 
     id: str
     name: str
     folder: str
+    added: int
 
 
 _KEY: Final = Statement(
@@ -37,14 +41,16 @@ _KEY: Final = Statement(
     )
 )
 _MEMBERS: Final = Statement(
-    sa.select(agency.c.id, agency.c.name, agency.c.folder).order_by(agency.c.id)
+    sa.select(agency.c.id, agency.c.name, agency.c.folder, agency.c.added).order_by(agency.c.id)
 )
 _ADD_KEY: Final = insert_into(api_key)
 _ADD_MEMBER: Final = insert_into(agency)
 _CHANGE_MEMBER: Final = Statement(
     agency.update()
     .where(agency.c.id == sa.bindparam("of"))
-    .values(name=sa.bindparam("called"), folder=sa.bindparam("where"))
+    .values(
+        name=sa.bindparam("called"), folder=sa.bindparam("where"), added=sa.bindparam("at")
+    )
 )
 
 
@@ -80,6 +86,8 @@ class Admitting(Keys):
         self.link.many(_ADD_KEY, [row])
 
     def add_agency(self, id_: str, name: str, folder: str = "") -> None:
-        """Add an agency, or change its name and folder."""
-        if not self.link.run(_CHANGE_MEMBER, {"of": id_, "called": name, "where": folder}):
-            self.link.many(_ADD_MEMBER, [(id_, name, folder)])
+        """Add an agency, or renew it: its name, its folder, and what stands there."""
+        now = self.clock()
+        values = {"of": id_, "called": name, "where": folder, "at": now}
+        if not self.link.run(_CHANGE_MEMBER, values):
+            self.link.many(_ADD_MEMBER, [(id_, name, folder, now)])

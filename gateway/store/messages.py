@@ -70,6 +70,12 @@ _INSERT: Final = Statement(
         }
     )
 )
+_FATE: Final = ("event", "status", "stage", "place", "reason", "acknowledgement", "answer")
+_RENEW: Final = Statement(
+    message.update()
+    .where(message.c.id == sa.bindparam("of"))
+    .values({name: sa.bindparam(name) for name in _FATE})
+)
 _ONE: Final = Statement(sa.select(*_KEPT).where(message.c.id == sa.bindparam("id")))
 _LIST: Final = Statement(
     sa.select(*_KEPT)
@@ -132,8 +138,6 @@ class Keeping(Messages):
         is told here (PostgreSQL runs the unit again, and ``repeat`` finds the answer).
         """
         self.flush()
-        issue = receipt.issues[0] if receipt.issues else None
-        failed = receipt.acknowledgement != "AA"
         self.link.run(
             _INSERT,
             {
@@ -142,15 +146,28 @@ class Keeping(Messages):
                 "channel": message.channel,
                 "kind": message.kind,
                 "control_id": clean(message.control_id),
-                "event": clean(event),
                 "digest": _digest(message.raw),
                 "received": microseconds(message.received),
-                "status": "failed" if failed else "accepted",
-                "stage": stage or "",
-                "place": (issue.place or "") if failed and issue else "",
-                "reason": issue.text if failed and issue else "",
-                "acknowledgement": receipt.acknowledgement,
-                "answer": receipt.answer,
                 "raw": message.raw,
+                **_fate(receipt, event, stage),
             },
         )
+
+    def renew(self, receipt: Receipt, *, event: str = "", stage: Stage | None = None) -> None:
+        """A kept message (``receipt.message``) was tried again: what became of it now."""
+        self.flush()
+        self.link.run(_RENEW, {"of": receipt.message, **_fate(receipt, event, stage)})
+
+
+def _fate(receipt: Receipt, event: str, stage: Stage | None) -> dict[str, Any]:
+    issue = receipt.issues[0] if receipt.issues else None
+    failed = receipt.acknowledgement != "AA"
+    return {
+        "event": clean(event),
+        "status": "failed" if failed else "accepted",
+        "stage": stage or "",
+        "place": (issue.place or "") if failed and issue else "",
+        "reason": issue.text if failed and issue else "",
+        "acknowledgement": receipt.acknowledgement,
+        "answer": receipt.answer,
+    }

@@ -183,6 +183,7 @@ agency = Table(
     Column("id", Text, primary_key=True),
     _must("name", Text),
     _must("folder", Text),
+    _must("added", BigInteger),
 )
 
 api_key = Table(

@@ -162,6 +162,8 @@ class _Parser:
             segments = compile_segments(parse_path(token, self.frame, self.place))
             return lambda run, scope, node: bool(segments(scope))
         path = self._path(token)
+        if path.is_single and len(path.parts) == 1:
+            return _component_filled(path.parts[0])
         if path.is_single:
             return _only_filled(compile_first(path, compile_choice, self.place))
         return _filled(compile_nodes(path, compile_choice, self.place))
@@ -225,6 +227,19 @@ def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
 
 def _filled(nodes: Nodes) -> Test:
     return lambda run, scope, node: any(filled(one) for one in nodes(run, scope, node))
+
+
+def _component_filled(number: int) -> Test:
+    """The commonest test in data type maps, on a short way."""
+
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
+        if found is None:
+            return False
+        text = found.text()
+        return filled(found) if text is None else text != NULL
+
+    return test
 
 
 def _only_filled(first: First) -> Test:

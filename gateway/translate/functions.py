@@ -20,6 +20,9 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 _URI: Final = re.compile(r"(?:urn:[a-z0-9]{2,}:|[a-z][a-z0-9+.-]+://)\S+")
 _TABLE: Final = re.compile(r"HL7-?(\d{1,4})")
 
+_REMEMBERED: Final = 1024
+"""How many coding systems' names an agency's shelf remembers."""
+
 Function = Callable[[Run, Node], str | None]
 
 
@@ -65,6 +68,15 @@ def coding_system(run: Run, node: Node) -> str | None:
     name = (leaf(run, node) or "").strip()
     if not name:
         return None
+    known = run.systems
+    if name not in known:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[name] = _coding_system(run, name)
+    return known[name]
+
+
+def _coding_system(run: Run, name: str) -> str | None:
     if found := run.find("coding-systems", run.coding_systems, name):
         return found.target or None
     if match := _TABLE.fullmatch(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
@@ -18,6 +18,10 @@ from gateway.translate.values import READERS, Reader, read_text
 Unmapped = Literal["text", "warn", "reject"]
 
 
+_TEXTS: Final = frozenset({"string", "markdown", "code", "uri"})
+"""Types that what a function or a table gives has already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """A table as a rule uses it. ``standard`` is None where only agencies have it."""
@@ -28,7 +32,11 @@ class Lookup:
 
     def find(self, run: Run, code: str, node: Node) -> Row | None:
         """The row; None for a code that the table lacks, warned of or refused as declared."""
-        found = run.find(self.name, self.standard, code)
+        found = None
+        if not run.tables and self.standard is not None:
+            found = self.standard.rows.get(code)
+        if found is None:
+            found = run.find(self.name, self.standard, code)
         if found is None and self.unmapped != "text":
             text = f"a code that the table '{self.name}' lacks"
             if self.unmapped == "reject":
@@ -40,6 +48,8 @@ class Lookup:
 def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -> Leaf:
     """A primitive without a table; of a required binding only its codes pass."""
     convert = READERS[type_]
+    if function is not None and type_ in _TEXTS and codes is None:
+        return function
     if function is None and codes is None:
         return _as_sent if convert is read_text else _straight(convert)
 
@@ -79,7 +89,7 @@ def _straight(convert: Reader) -> Leaf:
 
 def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
     """A primitive by a table."""
-    convert = READERS[type_]
+    convert = None if type_ in _TEXTS else READERS[type_]
 
     def read(run: Run, node: Node) -> Any:
         text = function(run, node) if function else leaf(run, node)
@@ -90,7 +100,7 @@ def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
             text = found.target
         elif lookup.unmapped != "text":
             return None
-        return convert(run, text, node) if text else None
+        return convert(run, text, node) if convert and text else text or None
 
     return read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,12 +23,17 @@ from gateway.translate.verbs import check_table
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What one agency translates by: its plans by event and its own tables."""
+    """What one agency translates by: its plans by event and its own tables.
+
+    ``systems`` is a memory of what coding systems' names meant: of the tables alone, so that it
+    changes nothing.
+    """
 
     plans: Mapping[str, Plan]
     tables: Mapping[str, Table]
     coding_systems: Table | None
     version: str
+    systems: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,9 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
             code="not-supported",
             condition="201" if known else "200",
         )
-    run = Run(agency, shelf.tables, shelf.coding_systems, offset_of(_text(record, 7)))
+    run = Run(
+        agency, shelf.tables, shelf.coding_systems, shelf.systems, offset_of(_text(record, 7))
+    )
     entries = plan.run(run, record)
     name = f"{plan.name}@{shelf.version}"
     return Translation("^".join(event), name, entries, run.warnings)

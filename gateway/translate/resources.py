@@ -80,8 +80,9 @@ class Maker:
     def _reference(self, run: Run, scope: Scope, node: Node | None) -> Reference:
         for read, many in self.keys:
             value = read(run, scope, node)
-            pairs = [_pair(one) for one in (value if many else (value,)) if one] if value else []
-            known = [pair for pair in pairs if pair[1]]
+            if value is None:
+                continue
+            known = [pair for one in (value if many else (value,)) if (pair := _pair(one))[1]]
             if known:
                 return f"{self.type}/{identity(run.agency.id, self.type, *min(known))}"
         place = node.place if node is not None else self.key_path.shown(scope)

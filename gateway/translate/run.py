@@ -50,13 +50,14 @@ class Scope:
 class Run:
     """One translation: whose, with what tables, by which clock, and what was found on the way.
 
-    ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is set by whoever reads
-    ``""``.
+    ``systems`` remembers the URIs of coding systems from run to run. ``offset`` is MSH-7's
+    ("-06:00", or "" where it has none); ``null`` is set by whoever reads ``""``.
     """
 
     agency: Agency
     tables: Mapping[str, Table]
     coding_systems: Table | None
+    systems: dict[str, str | None] = field(default_factory=dict)
     offset: str = ""
     null: bool = False
     found: dict[tuple[str | None, str], Issue] = field(default_factory=dict)

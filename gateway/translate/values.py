@@ -85,7 +85,7 @@ def read_text(run: Run, text: str, node: Node | None) -> str | None:
 
 def read_code(run: Run, text: str, node: Node | None) -> str | None:
     """Blanks trimmed, and runs of them made one."""
-    return " ".join(text.split()) or None
+    return text if text.isalnum() else " ".join(text.split()) or None
 
 
 # --- those that look at the text alone -----------------------------------------------------------
@@ -128,7 +128,7 @@ def parse_id(text: str) -> str | None:
 
 def parse_uri(text: str) -> str | None:
     """One with blanks inside is none."""
-    return text if text and not re.search(r"\s", text) else None
+    return text if len(text.split()) == 1 else None
 
 
 def parse_base64(text: str) -> str | None:

@@ -1,7 +1,7 @@
 """What translating costs: ``python tests/bench/translate.py``, one run, ratios side by side.
 
-Two REF^I12: the 3 kB one of ``er7.py`` and, where the corpora are, Microsoft's of 5.8 kB. Figures are
-the best of several rounds, in microseconds a message; "translate" includes reading the fields.
+Two REF^I12: the 3 kB one of ``er7.py`` and, where the corpora are, Microsoft's of 5.8 kB. Figures
+are the best of several rounds, in microseconds a message; "translate" includes reading the fields.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import timeit
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from gateway.model import Agency
 from gateway.parse.er7 import parse
@@ -20,6 +19,7 @@ from gateway.translate import Library, load, translate
 from tests.bench.er7 import REFERRAL
 from tests.corpora import CORPORA
 
+MAPPINGS = Path(__file__).resolve().parents[2] / "mappings"
 SAMPLE = CORPORA / "ms-fhir-converter/data/SampleData/Hl7v2/REF-I12-01.hl7"
 AGENCY = Agency("bench", "Bench", timezone="America/Chicago")
 
@@ -40,8 +40,8 @@ def row(library: Library, name: str, raw: bytes) -> None:
 
 
 def main() -> None:
-    seconds = min(timeit.repeat(lambda: load([ROOT / "mappings"]), number=1, repeat=3))
-    library = load([ROOT / "mappings"])
+    seconds = min(timeit.repeat(lambda: load([MAPPINGS]), number=1, repeat=3))
+    library = load([MAPPINGS])
     print(f"loading the shipped maps: {seconds * 1000:.0f} ms")
     print(
         f"{'REF^I12':16}{'bytes':>8}{'resources':>11}{'parse':>10}{'translate':>11}"

@@ -78,7 +78,7 @@ def test_from_version_2_5_on_each_issue_is_an_err() -> None:
         "ERR||PID^1^3^2^4^1|101^Required field missing^HL70357|E||||a required field is empty",
         "ERR||OBX^3^5|103^Table value not found^HL70357|W||||a code isn't in its table",
         "ERR|||207^Application internal error^HL70357|E||||Task.status: nothing is written",
-        "ERR|||207^Application internal error^HL70357|I||||no place",
+        "ERR|||0^Message accepted^HL70357|I||||no place",
     ]
 
 
