@@ -2,7 +2,8 @@
 
 The guide is ``mappings/README.md``. A map's way is ``source`` (YAML with places), ``maps`` (which
 file is in force), ``rules``, ``verbs`` and ``resources`` (closures, checked against R4), ``plans``
-(by event); ``library`` holds the whole and translates.
+(by event); ``library`` holds the whole and translates. ``needs`` and ``memory`` save work: what
+can't give anything isn't run, and what was read before isn't read again.
 """
 
 from gateway.translate.agency import is_agency_id

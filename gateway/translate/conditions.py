@@ -10,6 +10,7 @@ import re
 from typing import Final, NoReturn
 
 from gateway.model import NULL, Node
+from gateway.translate.needs import ANYTHING, Condition, all_of, either, of_path
 from gateway.translate.paths import (
     First,
     Frame,
@@ -32,14 +33,14 @@ _KEYWORDS: Final = frozenset({"and", "or", "not", "in", "exists", "matches"})
 _COMPONENT: Final = re.compile(r"[1-9]\d*(?:\.[1-9]\d*)?")
 
 
-def compile_condition(text: str, frame: Frame, place: str) -> Test:
-    """A condition's closure; MapError at ``place`` where it can't be read."""
+def compile_condition(text: str, frame: Frame, place: str) -> Condition:
+    """A condition's closure, and its needs; MapError at ``place`` where it can't be read."""
     return _Parser(text, frame, place).whole()
 
 
 def compile_choice(text: str, frame: Frame, place: str) -> Test:
     """A repetition's condition, ``5=MR``: bare numbers are its components."""
-    return _Parser(text, frame, place, numbers=True).whole()
+    return _Parser(text, frame, place, numbers=True).whole().test
 
 
 class _Parser:
@@ -80,35 +81,39 @@ class _Parser:
         self.at += 1
         return True
 
-    def whole(self) -> Test:
+    def whole(self) -> Condition:
         """The whole text, to its last token."""
         test = self._or()
         if self._peek():
             self._fail()
         return test
 
-    def _or(self) -> Test:
-        tests = [self._and()]
+    def _or(self) -> Condition:
+        found = [self._and()]
         while self._skip("or"):
-            tests.append(self._and())
-        return tests[0] if len(tests) == 1 else _any(tests)
+            found.append(self._and())
+        if len(found) == 1:
+            return found[0]
+        return Condition(_any([one.test for one in found]), either(one.needs for one in found))
 
-    def _and(self) -> Test:
-        tests = [self._not()]
+    def _and(self) -> Condition:
+        found = [self._not()]
         while self._skip("and"):
-            tests.append(self._not())
-        return tests[0] if len(tests) == 1 else _all(tests)
+            found.append(self._not())
+        if len(found) == 1:
+            return found[0]
+        return Condition(_all([one.test for one in found]), all_of(one.needs for one in found))
 
-    def _not(self) -> Test:
+    def _not(self) -> Condition:
         if self._skip("not"):
-            return _negated(self._not())
+            return Condition(_negated(self._not().test), ANYTHING)
         if self._skip("("):
             test = self._or()
             self._take(")")
             return test
         return self._comparison()
 
-    def _comparison(self) -> Test:
+    def _comparison(self) -> Condition:
         left = self._take()
         if self._skip("exists"):
             return self._exists(left)
@@ -116,16 +121,24 @@ class _Parser:
         if self._skip("="):
             return self._among(path, frozenset({self._literal()}))
         if self._skip("!="):
-            return _negated(self._among(path, frozenset({self._literal()})))
+            return Condition(
+                _negated(self._among(path, frozenset({self._literal()})).test), ANYTHING
+            )
         if self._skip("in"):
             return self._among(path, self._literals())
         self._take("matches")
-        return _matches(compile_nodes(path, compile_choice, self.place), self._pattern())
+        nodes = compile_nodes(path, compile_choice, self.place)
+        return Condition(_matches(nodes, self._pattern()), of_path(path))
 
-    def _among(self, path: Path, texts: frozenset[str]) -> Test:
+    def _among(self, path: Path, texts: frozenset[str]) -> Condition:
+        needs = ANYTHING if "" in texts else of_path(path)
+        if path.is_single and len(path.parts) == 1:
+            return Condition(_component_one_of(path.parts[0], texts), needs)
         if path.is_single:
-            return _only_one_of(compile_first(path, compile_choice, self.place), texts)
-        return _one_of(compile_nodes(path, compile_choice, self.place), texts)
+            first = compile_first(path, compile_choice, self.place)
+            return Condition(_only_one_of(first, texts), needs)
+        nodes = compile_nodes(path, compile_choice, self.place)
+        return Condition(_one_of(nodes, texts), needs)
 
     def _literals(self) -> frozenset[str]:
         self._take("(")
@@ -157,11 +170,14 @@ class _Parser:
             refuse(self.place, f"'{token}' stands where a path belongs")
         return parse_path(token, self.frame, self.place)
 
-    def _exists(self, token: str) -> Test:
+    def _exists(self, token: str) -> Condition:
         if not is_path(token) and not self.numbers:
             segments = compile_segments(parse_path(token, self.frame, self.place))
-            return lambda run, scope, node: bool(segments(scope))
+            return Condition(lambda run, scope, node: bool(segments(scope)), ANYTHING)
         path = self._path(token)
+        return Condition(self._filled(path), of_path(path))
+
+    def _filled(self, path: Path) -> Test:
         if path.is_single and len(path.parts) == 1:
             return _component_filled(path.parts[0])
         if path.is_single:
@@ -217,6 +233,16 @@ def _only_one_of(first: First, texts: frozenset[str]) -> Test:
     return test
 
 
+def _component_one_of(number: int, texts: frozenset[str]) -> Test:
+    if_empty = "" in texts
+
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is one
+        return if_empty if text is None or text == NULL else text in texts
+
+    return test
+
+
 def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
     def test(run: Run, scope: Scope, node: Node | None) -> bool:
         texts = (one.text() for one in nodes(run, scope, node))
@@ -226,18 +252,25 @@ def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
 
 
 def _filled(nodes: Nodes) -> Test:
-    return lambda run, scope, node: any(filled(one) for one in nodes(run, scope, node))
+    def test(run: Run, scope: Scope, node: Node | None) -> bool:
+        for one in nodes(run, scope, node):
+            text = one.text()
+            if text != NULL if text is not None else filled(one):
+                return True
+        return False
+
+    return test
 
 
 def _component_filled(number: int) -> Test:
     """The commonest test in data type maps, on a short way."""
 
     def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
-        if found is None:
-            return False
-        text = found.text()
-        return filled(found) if text is None else text != NULL
+        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is one
+        if text is not None:
+            return text != NULL
+        found = node.child(number)  # type: ignore[union-attr]
+        return found is not None and filled(found)
 
     return test
 

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.fhir.elements import Element, children
 from gateway.model import Agency
 from gateway.translate.leaves import codes_of
+from gateway.translate.memory import copied
 from gateway.translate.objects import needed
 from gateway.translate.run import Run
 from gateway.translate.source import Block, Scalar, Series, Yaml, refuse, text
@@ -55,15 +56,11 @@ def _one(element: Element, item: Yaml) -> Build:
     for names in needed(element.parent):
         if not builders.keys() & set(names):
             refuse(item.place, f"{element.parent}.{names[0]} is required")
-    return partial(_built_object, builders)
+    return partial(copied, {name: build() for name, build in builders.items()})
 
 
 def _built_list(builders: list[Build]) -> list[Any]:
     return [build() for build in builders]
-
-
-def _built_object(builders: dict[str, Build]) -> dict[str, Any]:
-    return {name: build() for name, build in builders.items()}
 
 
 def _primitive(element: Element, item: Yaml) -> str | int | bool | Decimal:

@@ -10,7 +10,7 @@ from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
 from gateway.model import NULL, Node
 from gateway.translate.functions import Function, leaf
-from gateway.translate.run import Run, Scope
+from gateway.translate.run import Read, Run, Scope
 from gateway.translate.sites import Leaf
 from gateway.translate.tables import Row, Table
 from gateway.translate.values import READERS, Reader, read_text
@@ -51,7 +51,7 @@ def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -
     if function is not None and type_ in _TEXTS and codes is None:
         return function
     if function is None and codes is None:
-        return _as_sent if convert is read_text else _straight(convert)
+        return as_sent if convert is read_text else _straight(convert)
 
     def read(run: Run, node: Node) -> Any:
         text = function(run, node) if function else leaf(run, node)
@@ -64,7 +64,8 @@ def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -
     return read
 
 
-def _as_sent(run: Run, node: Node) -> str | None:
+def as_sent(run: Run, node: Node) -> str | None:
+    """A text as it stands; blanks alone are nothing."""
     text = node.text()
     if text is None or text.isspace():
         return None
@@ -72,6 +73,21 @@ def _as_sent(run: Run, node: Node) -> str | None:
         run.null = True
         return None
     return text
+
+
+def component_as_sent(number: int) -> Read:
+    """``as_sent`` of a component: the commonest rule in data type maps, without a node for it."""
+
+    def read(run: Run, scope: Scope, node: Node | None) -> str | None:
+        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is a node
+        if text is None or text.isspace():
+            return None
+        if text == NULL:
+            run.null = True
+            return None
+        return text
+
+    return read
 
 
 def _straight(convert: Reader) -> Leaf:

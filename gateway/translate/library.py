@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gateway.errors import MapError, TranslateError
 from gateway.model import Agency, Record, Translation
@@ -25,15 +26,26 @@ from gateway.translate.verbs import check_table
 class Shelf:
     """What one agency translates by: its plans by event and its own tables.
 
-    ``systems`` is a memory of what coding systems' names meant: of the tables alone, so that it
-    changes nothing.
+    ``systems`` is a memory of what coding systems' names meant, ``memory`` of what data type maps
+    made for ``agency``: of the maps and tables alone, so that they change nothing.
     """
 
     plans: Mapping[str, Plan]
     tables: Mapping[str, Table]
     coding_systems: Table | None
     version: str
+    agency: Agency
     systems: dict[str, str | None] = field(default_factory=dict)
+    memory: dict[Hashable, Any] = field(default_factory=dict)
+
+    def serves(self, agency: Agency) -> bool:
+        """Whether what was made for the shelf's own agency is right for one of the same id.
+
+        It is if all is equal that translating looks at; an agency may have been renamed.
+        """
+        own = self.agency
+        same = agency.authorities is own.authorities or agency.authorities == own.authorities
+        return same and agency.timezone == own.timezone
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class Library:
     def _shelf(self, profile: Profile) -> Shelf:
         systems = self._standard.tables.get("coding-systems")
         if profile.folder is None:
-            return Shelf(self._plans, {}, systems, self.version)
+            return Shelf(self._plans, {}, systems, self.version, profile.agency)
         compiler, plans = self._standard, self._plans
         if own := _own_layer(profile.folder):
             layered = Maps((own, *self._layers), self._standard.maps.read)
@@ -78,7 +90,7 @@ class Library:
                 raise MapError(f"{table.place}: no rule uses a table '{name}'", place=table.place)
             check_table(table, compiler.uses.get(name, set()))
         version = _digest([profile.folder], self.version)
-        return Shelf(plans, profile.tables, systems, version)
+        return Shelf(plans, profile.tables, systems, version, profile.agency)
 
 
 def load(folders: Sequence[Path]) -> Library:
@@ -123,7 +135,12 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
             condition="201" if known else "200",
         )
     run = Run(
-        agency, shelf.tables, shelf.coding_systems, shelf.systems, offset_of(_text(record, 7))
+        agency,
+        shelf.tables,
+        shelf.coding_systems,
+        shelf.systems,
+        shelf.memory if shelf.serves(agency) else {},
+        offset_of(_text(record, 7)),
     )
     entries = plan.run(run, record)
     name = f"{plan.name}@{shelf.version}"

@@ -3,36 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from gateway.fhir.elements import Element, children
 from gateway.model import Node
+from gateway.translate.needs import (
+    ANYTHING,
+    Condition,
+    Needs,
+    Present,
+    all_of,
+    either,
+    everything,
+)
 from gateway.translate.paths import Path
 from gateway.translate.run import Read, Run, Scope, Test
-from gateway.translate.sites import Leaf, Rule
+from gateway.translate.sites import Rule
 from gateway.translate.source import refuse
-
-Components = tuple[bool, tuple[tuple[int, Leaf], ...]]
-"""Whether they make a list, and of each component its number and how it is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
 
-    ``names`` are the JSON names that it may make, ``paths`` what it reads. ``components`` are there
-    where its rules do nothing but read one each; ``certain``: reading nothing makes nothing.
+    ``is_list``: its rules' results make a list; else the first counts. ``names`` are the JSON names
+    that it may make, ``paths`` what it reads.
     """
 
     name: str
-    read: Read
-    weighs: bool
+    rules: tuple[Rule, ...]
+    is_list: bool
     names: tuple[str, ...]
     default: Callable[[], object] | None = None
     paths: tuple[Path, ...] = ()
-    components: Components | None = None
-    certain: bool = False
+
+    @property
+    def weighs(self) -> bool:
+        """Whether what it gives may have been read."""
+        return any(rule.weighs for rule in self.rules)
+
+    @property
+    def needs(self) -> Needs:
+        """What it can't do without; a default needs nothing."""
+        return ANYTHING if self.default else either(rule.needs for rule in self.rules)
+
+    def read(self, present: Present = everything) -> Read | None:
+        """How it is read where no more than this is present; None where it gives nothing."""
+        narrowed = (rule.narrowed(present) for rule in self.rules)
+        rules = [rule for rule in narrowed if rule is not None]
+        if not rules:
+            return None
+        return gather(rules) if self.is_list else first_of(rules)
 
 
 def gather(rules: Sequence[Rule]) -> Read:
@@ -82,6 +105,20 @@ def only_if(test: Test, read: Read) -> Read:
     return lambda run, scope, node: read(run, scope, node) if test(run, scope, node) else None
 
 
+def given(rule: Rule, condition: Condition | None) -> Rule:
+    """``rule`` where a condition holds; as it is where there is none."""
+    if condition is None:
+        return rule
+    test, needs = condition
+    narrow = rule.narrow
+    return replace(
+        rule,
+        read=only_if(test, rule.read),
+        needs=all_of((needs, rule.needs)),
+        narrow=None if narrow is None else lambda present: only_if(test, narrow(present)),
+    )
+
+
 def needed(parent: str) -> list[tuple[str, ...]]:
     """What must be in an object: for each, the JSON names of which one must be there."""
     wanted: dict[str, tuple[str, ...]] = {}
@@ -114,12 +151,24 @@ def siblings(parent: str, element: Element) -> frozenset[str]:
     return frozenset(names) - {element.path.rpartition(".")[2]}
 
 
-def compose(parent: str, parts: Sequence[Part]) -> Read:
+def composed(parent: str, parts: Sequence[Part]) -> Rule:
+    """An object of its parts, as a rule that stands where its parts' paths start."""
+    weighing = [part for part in parts if part.weighs]
+    return Rule(
+        compose(parent, parts),
+        weighs=bool(weighing),
+        needs=either(part.needs for part in weighing),
+        narrow=partial(compose, parent, parts),
+    )
+
+
+def compose(parent: str, parts: Sequence[Part], present: Present = everything) -> Read:
     """An object of its parts: None where it reads something and finds nothing.
 
-    One that lacks what R4 requires is left out, with a warning.
+    One that lacks what R4 requires is left out, with a warning. ``present``: see ``Part.read``.
     """
-    steps = tuple((part.name, _read(part), part.weighs, *_only(part)) for part in parts)
+    reads = ((part.name, part.read(present), part.weighs) for part in parts)
+    steps = tuple((name, one, weighs) for name, one, weighs in reads if one is not None)
     defaults = tuple((part.name, part.default) for part in parts if part.default)
     always = not any(part.weighs for part in parts)
     must = tuple(needed(parent))
@@ -127,12 +176,8 @@ def compose(parent: str, parts: Sequence[Part]) -> Read:
     def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
         made: dict[str, Any] = {}
         found = always
-        for name, one, weighs, number, leaf in steps:
-            if leaf is not None:
-                component = node.child(number)  # type: ignore[union-attr]  # relative: there is one
-                value = leaf(run, component) if component is not None else None
-            else:
-                value = one(run, scope, node)
+        for name, one, weighs in steps:
+            value = one(run, scope, node)
             if value is None:
                 continue
             if weighs:
@@ -147,52 +192,6 @@ def compose(parent: str, parts: Sequence[Part]) -> Read:
             if name not in made:
                 made[name] = build()
         return made if not must or _whole(parent, must, made, run, node) else None
-
-    return read
-
-
-def components(rules: Sequence[Rule], element: Element) -> Components | None:
-    """The components that an element's rules read, where they do nothing else."""
-    found = tuple(rule.component for rule in rules if rule.component is not None)
-    return (element.is_list, found) if len(found) == len(rules) else None
-
-
-def _only(part: Part) -> tuple[int, Leaf | None]:
-    """The one component that makes a single value, and how it is read; (0, None) for others."""
-    if part.components is None or part.components[0] or len(part.components[1]) > 1:
-        return 0, None
-    return part.components[1][0]
-
-
-def _read(part: Part) -> Read:
-    """How a part is read: several components in one loop, without a call for each rule."""
-    if part.components is None:
-        return part.read
-    is_list, pairs = part.components
-    return _all_components(pairs) if is_list else _first_component(pairs)
-
-
-def _all_components(pairs: Sequence[tuple[int, Leaf]]) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made: list[Any] = []
-        for number, leaf in pairs:
-            found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
-            value = leaf(run, found) if found is not None else None
-            if value is not None:
-                made.append(value)
-        return made or None
-
-    return read
-
-
-def _first_component(pairs: Sequence[tuple[int, Leaf]]) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        for number, leaf in pairs:
-            found = node.child(number)  # type: ignore[union-attr]  # relative: there is one
-            value = leaf(run, found) if found is not None else None
-            if value is not None:
-                return value
-        return None
 
     return read
 
@@ -214,11 +213,11 @@ def _whole(
 
 def one_of(parts: Sequence[Part]) -> Read:
     """The first of a choice's elements that has a value, as a dict of one."""
-    pairs = tuple((part.name, part.read, part.default) for part in parts)
+    pairs = tuple((part.name, part.read(), part.default) for part in parts)
 
     def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
         for name, one, default in pairs:
-            value = one(run, scope, node)
+            value = one(run, scope, node) if one is not None else None
             if value is None and default is not None:
                 value = default()
             if value is not None:

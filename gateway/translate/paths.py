@@ -75,6 +75,11 @@ class Path:
         """Whether it reads a field of the scope's own first segment of that name."""
         return bool(self.field) and self.up == 0 and self.nth == 1
 
+    @property
+    def is_own_field(self) -> bool:
+        """Whether it is the first repetition of such a field, and no more."""
+        return self.is_plain and not (self.choice or self.repetition or self.parts)
+
     def shown(self, scope: Scope) -> str:
         """Its place in a message: with the ordinal of the segment, where there is one."""
         held = scope.segments.get(self.segment) if self.up == 0 else None

@@ -33,12 +33,12 @@ class Plan:
         due = []
         for maker in self.makers:
             for scope in instances.get(maker.group, ()):
-                for at, reference in maker.found(run, scope):
+                for at, live, reference in maker.found(run, scope):
                     at[0].record(maker.name, reference, at[1])
-                    due.append((maker, at, reference))
+                    due.append((maker, at, live, reference))
         made: dict[str, Entry] = {}
-        for maker, at, reference in due:
-            entry = maker.make(run, at, reference)
+        for maker, at, live, reference in due:
+            entry = maker.make(run, at, live, reference)
             known = made.get(reference)
             made[reference] = entry if known is None else _joined(known, entry)
         return tuple(made.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +12,7 @@ from gateway.model import Entry, Node, Reference, Resource
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
 from gateway.translate.maps import HEADER, Source, missing
+from gateway.translate.needs import Condition, Narrowed, Present, everything, in_scope, met
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
@@ -36,23 +37,32 @@ _OWN: Final = frozenset({"id", "resourceType"})
 At = tuple[Scope, "Node | None"]
 """Where an instance of a resource is made."""
 
-
-Fields = tuple[tuple[str, int], ...]
-"""Fields by segment and number."""
+Each = Callable[[Run, Scope], "Sequence[At]"]
+"""Where all instances in a scope are made, unless an ``if`` says otherwise."""
 
 
 class Content(NamedTuple):
-    """One element of a resource, ready to run.
+    """One element of a resource, ready to run. ``others`` are the siblings of a choice, by name.
 
-    ``fields``: where none of them has anything, there is nothing to do; (): always try. ``others``
-    are the siblings of a choice, by name.
+    ``read`` is None where nothing of it is there: what is left is its default.
     """
 
     part: Part
     name: str
-    read: Read
-    fields: Fields
+    read: Read | None
     others: Mapping[str, frozenset[str]]
+
+
+class Live(NamedTuple):
+    """What of a maker may give something in scopes of one shape.
+
+    ``test`` is None where there is none; ``possible`` says whether it can be true at all.
+    """
+
+    possible: bool
+    test: Test | None
+    keys: tuple[tuple[Read, bool], ...]
+    contents: tuple[Content, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +73,31 @@ class Maker:
     type: str
     place: str
     group: str
-    each: Callable[[Run, Scope], Iterator[At]]
-    test: Test | None
-    keys: tuple[tuple[Read, bool], ...]
+    each: Each
+    live: Callable[[Scope, Node | None], Live]
     key_path: Path
     contents: tuple[Content, ...]
     must: tuple[tuple[str, ...], ...]
     keep: frozenset[str]
 
-    def found(self, run: Run, scope: Scope) -> Iterator[tuple[At, Reference]]:
-        """Where an instance is to be made in ``scope``, and its reference."""
+    def found(self, run: Run, scope: Scope) -> list[tuple[At, Live, Reference]]:
+        """Where an instance is to be made in ``scope``, of what, and its reference."""
+        found = []
         for at in self.each(run, scope):
-            if self.test is None or self.test(run, *at):
-                yield at, self._reference(run, *at)
+            live = self.live(*at)
+            if live.possible and (live.test is None or live.test(run, *at)):
+                found.append((at, live, self._reference(run, live, *at)))
+        return found
 
-    def _reference(self, run: Run, scope: Scope, node: Node | None) -> Reference:
-        for read, many in self.keys:
+    def _reference(self, run: Run, live: Live, scope: Scope, node: Node | None) -> Reference:
+        for read, many in live.keys:
             value = read(run, scope, node)
             if value is None:
                 continue
             known = [pair for one in (value if many else (value,)) if (pair := _pair(one))[1]]
             if known:
-                return f"{self.type}/{identity(run.agency.id, self.type, *min(known))}"
+                system, text = min(known)
+                return f"{self.type}/{identity(run.agency.id, self.type, system, text)}"
         place = node.place if node is not None else self.key_path.shown(scope)
         raise TranslateError(
             f"nothing says which {self.type} this is ({self.place})",
@@ -93,14 +106,14 @@ class Maker:
             condition="101",
         )
 
-    def make(self, run: Run, at: At, reference: Reference) -> Entry:
+    def make(self, run: Run, at: At, live: Live, reference: Reference) -> Entry:
         """The resource itself."""
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
         removes: set[str] = set()
         scope, node = at
-        for part, name, read, fields, others in self.contents:
+        for part, name, read, others in live.contents:
             run.null = False
-            value = None if fields and _silent(fields, scope) else read(run, scope, node)
+            value = read(run, scope, node) if read is not None else None
             if value is None:
                 if run.null:
                     removes.update(part.names)
@@ -146,16 +159,6 @@ def _pair(value: Any) -> tuple[str, str]:
 def _in_message(path: Path) -> bool:
     """Whether a path names a field (and not a component or a resource)."""
     return path.field > 0
-
-
-def _silent(fields: Fields, scope: Scope) -> bool:
-    """Whether none of these fields has anything."""
-    segments = scope.segments
-    for name, number in fields:
-        held = segments.get(name)
-        if held is not None and held[0].repetitions(number):
-            return False
-    return True
 
 
 # --- compiled ------------------------------------------------------------------------------------
@@ -205,15 +208,14 @@ def _maker(
     key_site = Site(frame, above, [])
     keys = _keys(compiler, body.need("key"), key_site)
     contents = _contents(compiler, body, home.type, site)
-    condition = body.get("if")
+    condition = compiler.condition(body.get("if"), site)
     return Maker(
         name=name,
         type=home.type,
         place=body.place,
         group=home.group.name,
         each=each,
-        test=compiler.condition(condition, site),
-        keys=keys,
+        live=_by_shape(condition, keys, contents),
         key_path=next(filter(_in_message, key_site.reads), _CONTROL_ID),
         contents=contents,
         must=tuple(needed(home.type)),
@@ -221,10 +223,10 @@ def _maker(
     )
 
 
-def _each(body: Block, frame: Frame) -> tuple[Frame, Callable[[Run, Scope], Iterator[At]]]:
+def _each(body: Block, frame: Frame) -> tuple[Frame, Each]:
     item = body.get("each")
     if item is None:
-        return frame, lambda run, scope: iter(((scope, None),))
+        return frame, lambda run, scope: ((scope, None),)
     path = text(item, "a path")
     if is_path(path):
         return frame.around("", path), _over_nodes(read_nodes(item, Site(frame, {}, [])))
@@ -232,19 +234,66 @@ def _each(body: Block, frame: Frame) -> tuple[Frame, Callable[[Run, Scope], Iter
     return frame.inside(path), _over_segments(segments)
 
 
-def _over_nodes(nodes: Nodes) -> Callable[[Run, Scope], Iterator[At]]:
-    return lambda run, scope: ((scope, node) for node in nodes(run, scope, None) if filled(node))
+def _over_nodes(nodes: Nodes) -> Each:
+    return lambda run, scope: [(scope, node) for node in nodes(run, scope, None) if filled(node)]
 
 
-def _over_segments(segments: Segments) -> Callable[[Run, Scope], Iterator[At]]:
-    return lambda run, scope: ((scope.single(one), None) for one in segments(scope))
+def _over_segments(segments: Segments) -> Each:
+    return lambda run, scope: [(scope.single(one), None) for one in segments(scope)]
 
 
-def _keys(compiler: Compiler, item: Yaml, site: Site) -> tuple[tuple[Read, bool], ...]:
+def _by_shape(
+    condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
+) -> Callable[[Scope, Node | None], Live]:
+    """A maker narrowed to what the scope's first segments, and the ``node`` in hand, hold."""
+    names = tuple(sorted(_segments_of(condition, keys, contents)))
+    known = Narrowed(
+        _live(condition, keys, contents, everything),
+        lambda shapes: _live(condition, keys, contents, in_scope(names, shapes)),
+    )
+
+    def live(scope: Scope, at: Node | None) -> Live:
+        segments = scope.segments
+        shapes = [segments[name][0].shape if name in segments else b"" for name in names]
+        if at is not None:
+            shapes.append(at.shape)
+        return known[tuple(shapes)]
+
+    return live
+
+
+def _segments_of(
+    condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
+) -> set[str]:
+    """The segments whose fields decide what of a maker is live."""
+    needs = [condition.needs] if condition else []
+    needs += [rule.needs for rule in keys]
+    needs += [rule.needs for content in contents for rule in content.part.rules]
+    found = (key for one in needs for keys in one for key in keys)
+    return {key[0] for key in found if not isinstance(key, int)}
+
+
+def _live(
+    condition: Condition | None,
+    keys: Sequence[Rule],
+    contents: Sequence[Content],
+    present: Present,
+) -> Live:
+    narrowed = (rule.narrowed(present) for rule in keys)
+    given = (content._replace(read=content.part.read(present)) for content in contents)
+    return Live(
+        condition is None or met(condition.needs, present),
+        condition.test if condition else None,
+        tuple((rule.read, rule.many) for rule in narrowed if rule is not None),
+        tuple(one for one in given if one.read is not None or one.part.default is not None),
+    )
+
+
+def _keys(compiler: Compiler, item: Yaml, site: Site) -> list[Rule]:
     rules = [_key(compiler, one, site) for one in several(item)]
     if not rules or not all(rule.weighs for rule in rules):
         refuse(item.place, "a key must read something")
-    return tuple((rule.read, rule.many) for rule in rules)
+    return rules
 
 
 def _key(compiler: Compiler, item: Yaml, site: Site) -> Rule:
@@ -278,20 +327,7 @@ def _contents(compiler: Compiler, body: Block, type_: str, site: Site) -> tuple[
             places.setdefault(name, item.places[name])
     named: list[Named] = [(name, found, places[name]) for name, found in rules.items()]
     parts = compiler.parts(type_, named, body.place)
-    return tuple(
-        Content(part, part.name, part.read, _fields(part, site), _others(type_, part))
-        for part in parts
-    )
-
-
-def _fields(part: Part, site: Site) -> Fields:
-    """The fields that a part depends on, and nothing else: () where it isn't sure."""
-    relative = [path for path in part.paths if not path.segment and path.up == 0]
-    named = [path for path in part.paths if path not in relative]
-    sure = part.certain and named and all(path.is_plain for path in named)
-    if not sure or (relative and site.frame.type is not None):
-        return ()
-    return tuple(dict.fromkeys((path.segment, path.field) for path in named))
+    return tuple(Content(part, part.name, part.read(), _others(type_, part)) for part in parts)
 
 
 def _others(type_: str, part: Part) -> dict[str, frozenset[str]]:

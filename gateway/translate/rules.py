@@ -14,18 +14,18 @@ from typing import Any, Final
 from gateway.fhir.elements import Element, children
 from gateway.translate.conditions import compile_condition
 from gateway.translate.maps import HEADER, Maps, Source, missing
+from gateway.translate.memory import remembered
+from gateway.translate.needs import Condition, by_shape, either
 from gateway.translate.objects import (
     Part,
     check_needed,
-    components,
     compose,
-    first_of,
-    gather,
+    composed,
+    given,
     one_of,
-    only_if,
 )
 from gateway.translate.paths import Frame, compile_segments, is_path, parse_path
-from gateway.translate.run import Read, Scope, Test
+from gateway.translate.run import Scope
 from gateway.translate.sites import Leaf, Rule, Site
 from gateway.translate.source import Block, Scalar, Series, Yaml, block, refuse, several, text
 from gateway.translate.tables import Table
@@ -33,9 +33,8 @@ from gateway.translate.verbs import (
     MOVES,
     VERBS,
     compile_value,
-    over_nodes,
+    each_node,
     over_segments,
-    read_nodes,
     start_at,
 )
 
@@ -87,9 +86,10 @@ class Compiler:
             refuse(source.body.places["to"], f"R4 has no type '{source.to}'")
         site = Site(node_frame(source.name), {}, [])
         skip = HEADER if only is None else frozenset(source.body.items) - only
-        read = compose(source.to, self.body(source.to, source.body, site, skip))
+        parts = self.body(source.to, source.body, site, skip)
+        read = by_shape(compose(source.to, parts), partial(compose, source.to, parts))
         nowhere = Scope(None)
-        return lambda run, node: read(run, nowhere, node)
+        return remembered(lambda run, node: read(run, nowhere, node))
 
     # --- elements ----------------------------------------------------------------------------
 
@@ -129,9 +129,7 @@ class Compiler:
             refuse(place, f"{parent} has no element '{name}'")
         made = [self._alternative(parent, name, one, site) for one, site in rules]
         names = tuple(key for parts, _ in made for part in parts for key in part.names)
-        weighs = any(rule.weighs for _, rule in made)
-        certain = all(rule.weighs for _, rule in made)
-        return Part("", first_of([rule for _, rule in made]), weighs, names, certain=certain)
+        return Part("", tuple(rule for _, rule in made), is_list=False, names=names)
 
     def _alternative(
         self, parent: str, name: str, item: Yaml, site: Site
@@ -146,10 +144,10 @@ class Compiler:
             for key, item in body.items.items()
             if key != "if"
         ]
-        test = self.condition(body.get("if"), site)
-        read = one_of(parts)
         weighs = any(part.weighs for part in parts)
-        return parts, Rule(only_if(test, read) if test else read, weighs=weighs)
+        needs = either(part.needs for part in parts)
+        rule = Rule(one_of(parts), weighs=weighs, needs=needs)
+        return parts, given(rule, self.condition(body.get("if"), site))
 
     # --- rules -------------------------------------------------------------------------------
 
@@ -178,15 +176,13 @@ class Compiler:
         each = item.get("each")
         inner = self._moved(item, site)
         parts = self.body(element.parent, item, inner, MOVES)
-        read = compose(element.parent, parts)
-        test = self.condition(item.get("if"), inner if each is not None else site)
+        rule = composed(element.parent, parts)
+        condition = self.condition(item.get("if"), inner if each is not None else site)
         if each is not None:
-            kept = only_if(test, read) if test else read
-            return Rule(self._over(each, site, kept), many=True)
+            return self._over(each, site, given(rule, condition))
         if (source := item.get("from")) is not None:
-            read = start_at(source, site, read)
-        weighs = any(part.weighs for part in parts)
-        return Rule(only_if(test, read) if test else read, weighs=weighs)
+            rule = start_at(source, site, rule)
+        return given(rule, condition)
 
     def _moved(self, item: Block, site: Site) -> Site:
         """The site within an object that has ``each`` or ``from``."""
@@ -204,16 +200,17 @@ class Compiler:
             refuse(source.place, f"'{path}' is not a path to a field")
         return site.moved(site.frame.inside(parsed.segment))
 
-    def _over(self, each: Yaml, site: Site, read: Read) -> Read:
+    def _over(self, each: Yaml, site: Site, rule: Rule) -> Rule:
+        """``rule``, which stands within ``each``, for each of them."""
         path = text(each, "a path")
         if is_path(path):
-            return over_nodes(read_nodes(each, site), read)
+            return each_node(each, site, rule)
         parsed = parse_path(path, site.frame, each.place)
         site.reads.append(parsed)
-        return over_segments(compile_segments(parsed), read)
+        return Rule(over_segments(compile_segments(parsed), rule.read), many=True)
 
-    def condition(self, item: Yaml | None, site: Site) -> Test | None:
-        """The closure of an ``if``; None where there is none."""
+    def condition(self, item: Yaml | None, site: Site) -> Condition | None:
+        """An ``if``; None where there is none."""
         if item is None:
             return None
         return compile_condition(text(item, "a condition"), site.frame, item.place)
@@ -231,11 +228,7 @@ def _element(element: Element, rules: list[Rule], place: str) -> Part:
     default = next((rule.default for rule in rules if rule.default), None)
     if default is not None and element.is_list:
         default = partial(_listed, default)
-    read = gather(rules) if element.is_list else first_of(rules)
-    weighs = any(rule.weighs for rule in rules)
-    certain = all(rule.weighs for rule in rules)
-    found = components(rules, element)
-    return Part(name, read, weighs, (name,), default, components=found, certain=certain)
+    return Part(name, tuple(rules), element.is_list, (name,), default)
 
 
 def _listed(build: Any) -> list[Any]:

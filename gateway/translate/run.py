@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,22 +50,26 @@ class Scope:
 class Run:
     """One translation: whose, with what tables, by which clock, and what was found on the way.
 
-    ``systems`` remembers the URIs of coding systems from run to run. ``offset`` is MSH-7's
-    ("-06:00", or "" where it has none); ``null`` is set by whoever reads ``""``.
+    ``systems`` remembers the URIs of coding systems from run to run, ``memory`` what data type maps
+    made (see ``memory``). ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is
+    set by whoever reads ``""``, ``findings`` counts the warnings, repeated ones too.
     """
 
     agency: Agency
     tables: Mapping[str, Table]
     coding_systems: Table | None
     systems: dict[str, str | None] = field(default_factory=dict)
+    memory: dict[Hashable, Any] = field(default_factory=dict)
     offset: str = ""
     null: bool = False
+    findings: int = 0
     found: dict[tuple[str | None, str], Issue] = field(default_factory=dict)
 
     def warn(
         self, node: Node | None, text: str, code: str = "value", condition: str = "207"
     ) -> None:
         """Note a finding at a node that doesn't stop the message. ``text`` holds no value."""
+        self.findings += 1
         place = node.place if node is not None else None
         if (place, text) not in self.found:
             self.found[place, text] = Issue(text, place, code, condition, "warning")

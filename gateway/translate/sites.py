@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.model import Node, Reference
+from gateway.translate.needs import ANYTHING, Needs, Present, met
 from gateway.translate.paths import Frame, Path
 from gateway.translate.run import Read, Run, Scope
 from gateway.translate.source import refuse
@@ -52,15 +53,22 @@ class Site:
 class Rule:
     """A compiled rule. ``many``: it gives lists. ``weighs``: what it finds was really read.
 
-    ``default`` makes the value where there is none. ``component``, where it does nothing but read
-    one, is its number and how it is read: ``compose`` then needs no call for the rule itself.
+    ``default`` makes the value where there is none. ``needs`` is what the rule can't do without,
+    ``narrow`` makes it anew for what is there.
     """
 
     read: Read
     many: bool = False
     weighs: bool = True
     default: Callable[[], object] | None = None
-    component: tuple[int, Leaf] | None = None
+    needs: Needs = ANYTHING
+    narrow: Callable[[Present], Read] | None = None
+
+    def narrowed(self, present: Present) -> Rule | None:
+        """The rule as it serves where no more than this is present; None where it can't."""
+        if not met(self.needs, present):
+            return None
+        return self if self.narrow is None else replace(self, read=self.narrow(present))
 
 
 def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Finder:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -206,11 +206,18 @@ def _day(text: str) -> str | None:
 
 def _stamp(run: Run, text: str, node: Node | None) -> re.Match[str] | None:
     """A timestamp that exists in the calendar and on the clock, or None after a warning."""
-    match = _STAMP.fullmatch(text.strip())
-    if match is None or not _exists(match):
+    match = _matched(text)
+    if match is None:
         run.warn(node, "can't be read as a date or time; left out", condition="102")
         return None
     return match
+
+
+@lru_cache(1024)
+def _matched(text: str) -> re.Match[str] | None:
+    """A message tells the time of one thing in several fields: it is taken apart once."""
+    match = _STAMP.fullmatch(text.strip())
+    return match if match is not None and _exists(match) else None
 
 
 def _exists(match: re.Match[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,15 +16,18 @@ from gateway.translate.functions import FUNCTIONS, Function
 from gateway.translate.leaves import (
     Lookup,
     Unmapped,
+    as_sent,
     codes_of,
     coding,
+    component_as_sent,
     concept_kept,
     filled_up,
     joined,
     looked_up,
     plain,
 )
-from gateway.translate.objects import only_if
+from gateway.translate.needs import Present, by_shape, either, everything, of_path
+from gateway.translate.objects import given
 from gateway.translate.paths import (
     First,
     Path,
@@ -79,10 +83,7 @@ def compile_value(compiler: Compiler, element: Element, item: Block, site: Site)
     if default is not None and element.is_primitive:
         build, _ = constant(element, default)
         rule = replace(rule, default=build)
-    test = compiler.condition(item.get("if"), site) if sources[0] != "each" else None
-    if test is None:
-        return rule
-    return replace(rule, read=only_if(test, rule.read), component=None)
+    return rule if sources[0] == "each" else given(rule, compiler.condition(item.get("if"), site))
 
 
 # --- from, each ----------------------------------------------------------------------------------
@@ -93,17 +94,21 @@ def _from(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     path = site.reads[-1]
     leaf = _leaf(compiler, element, item)
     if path.is_single and len(path.parts) == 1:
-        return Rule(_of_component(path.parts[0], leaf), component=(path.parts[0], leaf))
+        return Rule(_of_component(path.parts[0], leaf), needs=of_path(path))
+    if path.is_own_field:
+        return Rule(_of_field(path.segment, path.field, leaf), needs=of_path(path))
 
     def read(run: Run, scope: Scope, node: Node | None) -> Any:
         found = first(run, scope, node)
         return leaf(run, found) if found is not None else None
 
-    return Rule(read)
+    return Rule(read, needs=of_path(path))
 
 
 def _of_component(number: int, leaf: Leaf) -> Read:
-    """The commonest rule in data type maps, with a call less."""
+    """A component of the node in hand, with a call less."""
+    if leaf is as_sent:
+        return component_as_sent(number)
 
     def read(run: Run, scope: Scope, node: Node | None) -> Any:
         found = node.child(number)  # type: ignore[union-attr]  # relative: there is a node
@@ -112,15 +117,27 @@ def _of_component(number: int, leaf: Leaf) -> Read:
     return read
 
 
+def _of_field(segment: str, number: int, leaf: Leaf) -> Read:
+    """The first repetition of a field, with a call less."""
+
+    def read(run: Run, scope: Scope, node: Node | None) -> Any:
+        segments = scope.segments.get(segment)
+        if segments is None:
+            return None
+        repetitions = segments[0].repetitions(number)
+        return leaf(run, repetitions[0]) if repetitions else None
+
+    return read
+
+
 def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     source = item.items["each"]
     if not is_path(text(source, "a path")):
         refuse(source.place, "a segment has no value of its own: 'each' needs elements, or a field")
-    nodes = read_nodes(source, site)
     leaf = _leaf(compiler, element, item)
-    one: Read = lambda run, scope, node: leaf(run, cast("Node", node))  # noqa: E731
-    test = compiler.condition(item.get("if"), site.moved(site.frame.around("")))
-    return Rule(over_nodes(nodes, only_if(test, one) if test else one), many=True)
+    one = Rule(lambda run, scope, node: leaf(run, cast("Node", node)))
+    condition = compiler.condition(item.get("if"), site.moved(site.frame.around("")))
+    return each_node(source, site, given(one, condition))
 
 
 def read_first(item: Yaml, site: Site) -> First:
@@ -138,6 +155,18 @@ def read_nodes(item: Yaml, site: Site) -> Nodes:
     parsed = parse_path(text(item, "a path"), site.frame, item.place)
     site.reads.append(parsed)
     return compile_nodes(parsed, compile_choice, item.place)
+
+
+def each_node(item: Yaml, site: Site, rule: Rule) -> Rule:
+    """A list of what ``rule`` makes of each node of a path."""
+    nodes = read_nodes(item, site)
+    made = over_nodes(nodes, _narrowing(rule))
+    return Rule(made, many=True, needs=of_path(site.reads[-1]))
+
+
+def _narrowing(rule: Rule) -> Read:
+    """How a rule that starts from a node is read: by its shape, where that saves anything."""
+    return rule.read if rule.narrow is None else by_shape(rule.read, rule.narrow)
 
 
 def over_nodes(nodes: Nodes, one: Read) -> Read:
@@ -160,15 +189,17 @@ def over_segments(segments: Segments, one: Read) -> Read:
     return read
 
 
-def start_at(item: Yaml, site: Site, one: Read) -> Read:
-    """What ``one`` makes of the first node of a path."""
+def start_at(item: Yaml, site: Site, rule: Rule) -> Rule:
+    """What ``rule`` makes of the first node of a path."""
     first = read_first(item, site)
+    needs = of_path(site.reads[-1])
+    one = _narrowing(rule)
 
     def read(run: Run, scope: Scope, node: Node | None) -> Any:
         found = first(run, scope, node)
         return one(run, scope, found) if found is not None else None
 
-    return read
+    return Rule(read, weighs=rule.weighs, needs=needs)
 
 
 # --- const, join, ref ----------------------------------------------------------------------------
@@ -185,8 +216,18 @@ def _join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     rules = [_join_part(compiler, one, site) for one in several(item.items["join"])]
     by = item.get("by")
     between = text(by, "'by'") if by is not None else " "
-    made = joined([(rule.read, rule.weighs) for rule in rules], between)
-    return Rule(made, weighs=any(rule.weighs for rule in rules))
+    weighing = [rule for rule in rules if rule.weighs]
+    return Rule(
+        _joined(rules, between, everything),
+        weighs=bool(weighing),
+        needs=either(rule.needs for rule in weighing),
+        narrow=partial(_joined, rules, between),
+    )
+
+
+def _joined(rules: Sequence[Rule], between: str, present: Present) -> Read:
+    narrowed = (rule.narrowed(present) for rule in rules)
+    return joined([(rule.read, rule.weighs) for rule in narrowed if rule is not None], between)
 
 
 def _join_part(compiler: Compiler, item: Yaml, site: Site) -> Rule:

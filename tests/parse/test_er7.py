@@ -104,6 +104,49 @@ def test_an_undivided_node_is_its_own_first_child() -> None:
     assert node.child(2) is None
 
 
+@pytest.mark.parametrize(
+    "value", ["", "a", "a^b", "^b^", "a&x^^c&&z", "a&b", '""^x', "\\T\\^\\F\\&y", "^^^^", "&&"]
+)
+def test_the_short_way_to_a_leaf_leads_where_the_long_one_does(value: str) -> None:
+    node, other = (only(message(f"PID|1|{value}~"), "PID", 2) for _ in range(2))
+    for number in (0, 1, 2, 3, 4, 9):
+        child = other.child(number)
+        assert node.leaf(number) == (child.text() if child else None)
+        assert other.leaf(number) == node.leaf(number), "also where the child is there already"
+
+
+@pytest.mark.parametrize("value", ["a", "a^b", "^b^", "a&x^^c&&z", "a&b", '""^x'])
+def test_a_shape_shows_which_children_there_are(value: str) -> None:
+    node = only(message(f"PID|1|{value}"), "PID", 2)
+    for _ in range(2):
+        shape = node.shape
+        assert [bool(byte) for byte in shape] == [
+            node.child(number) is not None for number in range(1, len(shape) + 1)
+        ]
+        assert node.child(len(shape) + 1) is None
+
+
+def test_a_segment_s_shape_shows_which_fields_it_has() -> None:
+    record = message('PID|1||x~||""|')
+    header, person = record.segments
+    assert person.shape == b"\1\1\0\1\0\1\0"
+    for segment in (header, person):
+        fields = [bool(segment.repetitions(number)) for number in range(1, len(segment.shape))]
+        assert fields == [bool(byte) for byte in segment.shape[1:]]
+
+
+def test_nodes_of_one_form_read_alike_and_those_with_escapes_have_none() -> None:
+    record = message("PID|1|a^b~a^b~a|a^b&c|\\T\\|b&c")
+    first, second, third = record.segments[1].repetitions(2)
+    assert first.form == second.form != third.form
+    assert only(record, "PID", 4).form is None
+    whole, component = only(record, "PID", 5), only(record, "PID", 3).child(2)
+    assert component is not None
+    assert whole.value == component.value
+    assert whole.form != component.form, "components divide otherwise than fields"
+    assert only(record, "MSH", 2).form is None
+
+
 def test_a_subcomponent_without_a_component_mark_is_still_below_component_1() -> None:
     component = only(message("PID|||A&B"), "PID", 3).child(1)
     assert component is not None

@@ -1,0 +1,133 @@
+"""What must be there for a rule to give anything, so that what can't is left out before it runs.
+
+Most of what maps read is empty: a PID has forty fields and a sender fills twelve. Which fields or
+components have anything is one look at a segment or node, its *shape*, and senders have few of
+them. So what runs is narrowed once a shape to the rules that may give something there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import product
+from typing import Any, Final, NamedTuple, TypeVar
+
+from gateway.model import Node
+from gateway.translate.paths import Path
+from gateway.translate.run import Read, Run, Scope, Test
+
+Key = int | tuple[str, int]
+"""A component of the node in hand, or a field of the scope's first segment of that name."""
+
+Needs = tuple[frozenset[Key], ...]
+"""Of each set at least one must be there, else a rule gives nothing, warns of nothing."""
+
+Present = Callable[[Key], bool]
+"""Whether there may be anything at a key."""
+
+ANYTHING: Final[Needs] = ()
+"""No need is known: the rule has to be tried."""
+
+_SETS: Final = 16
+"""Alternatives of more sets than this are tried instead of reckoned with."""
+
+_SHAPES: Final = 256
+"""How many shapes are narrowed for; those that come later run whole."""
+
+T = TypeVar("T")
+
+
+class Condition(NamedTuple):
+    """A compiled ``if``, and what it needs to be true."""
+
+    test: Test
+    needs: Needs
+
+
+def everything(key: Key) -> bool:
+    """Whatever is asked for may be there."""
+    return True
+
+
+def of_path(path: Path) -> Needs:
+    """What a path needs to meet a node."""
+    if path.is_plain:
+        return (frozenset({(path.segment, path.field)}),)
+    if path.is_single and path.parts:
+        return (frozenset({path.parts[0]}),)
+    return ANYTHING
+
+
+def all_of(needs: Iterable[Needs]) -> Needs:
+    """What several things need that must all be so."""
+    return tuple(dict.fromkeys(keys for one in needs for keys in one))
+
+
+def either(needs: Iterable[Needs]) -> Needs:
+    """What several alternatives need: one of them all that it does."""
+    found: set[frozenset[Key]] = {frozenset()}
+    for one in needs:
+        found = {left | right for left, right in product(found, one)}
+        if not found or len(found) > _SETS:
+            return ANYTHING
+    return tuple(found) if frozenset() not in found else ANYTHING
+
+
+def met(needs: Needs, present: Present) -> bool:
+    """Whether all needs may be met."""
+    return all(any(map(present, keys)) for keys in needs)
+
+
+# --- shapes --------------------------------------------------------------------------------------
+
+
+class Narrowed(dict[Hashable, T]):
+    """By shape, what is narrowed to it, built when a shape is first met.
+
+    Bounded, so that a sender who never repeats a shape fills no memory: ``whole`` serves the rest.
+    """
+
+    def __init__(self, whole: T, build: Callable[[Any], T]) -> None:
+        super().__init__()
+        self._whole, self._build = whole, build
+
+    def __missing__(self, shape: Hashable) -> T:
+        if len(self) >= _SHAPES:
+            return self._whole
+        built = self[shape] = self._build(shape)
+        return built
+
+
+def by_shape(whole: Read, narrow: Callable[[Present], Read]) -> Read:
+    """``whole``, narrowed to the components that the node in hand has."""
+    known = Narrowed(whole, lambda shape: narrow(in_node(shape)))
+
+    def read(run: Run, scope: Scope, node: Node | None) -> Any:
+        return known[node.shape](run, scope, node)  # type: ignore[union-attr]  # there is one
+
+    return read
+
+
+def in_node(shape: bytes) -> Present:
+    """What is there in a node of this shape. Fields aren't its to say: they may be."""
+    return lambda key: not isinstance(key, int) or _holds(shape, key - 1)
+
+
+def in_scope(names: Sequence[str], shapes: Sequence[bytes]) -> Present:
+    """What is there in a scope whose first segments of these names have these shapes.
+
+    One shape more is that of the node in hand.
+    """
+    by_name = dict(zip(names, shapes, strict=False))
+    inside = in_node(shapes[-1]) if len(shapes) > len(names) else everything
+
+    def present(key: Key) -> bool:
+        if isinstance(key, int):
+            return inside(key)
+        name, number = key
+        return name not in by_name or _holds(by_name[name], number)
+
+    return present
+
+
+def _holds(shape: bytes, index: int) -> bool:
+    return index < len(shape) and bool(shape[index])
