@@ -16,7 +16,7 @@ from gateway.errors import GatewayError, InvalidResource, NotFound, Precondition
 from gateway.fhir import codes, json
 from gateway.fhir.references import references
 from gateway.members import Members
-from gateway.model import Context, Reference, Resource, Stored, ValidResource
+from gateway.model import Context, Reference, Resource, ValidResource
 from gateway.protect import scopes
 from gateway.protect.keys import webhook_secret
 from gateway.store import Transaction, Written
@@ -47,7 +47,7 @@ class Hall:
 
 
 Check = Callable[[Hall, Context, Resource | None, Resource], Resource]
-Settle = Callable[[Hall, Transaction, Resource | None, Stored], None]
+Settle = Callable[[Hall, Transaction, Resource | None, Written], None]
 
 
 def admit(
@@ -61,11 +61,11 @@ def admit(
     Raises:
         GatewayError: a rule, a right, a version or a reference that doesn't hold, at its place.
     """
+    tx.fetch(change.reference for change in changes)
     before: dict[Reference, Resource | None] = {}
     written = []
     for change in changes:
-        current = _current(tx, context, change)
-        before[change.reference] = json.loads(current.body) if current else None
+        before[change.reference] = _current(tx, context, change)
         written.append(_put(hall, tx, context, before[change.reference], change))
     if not trusted:
         for change in changes:
@@ -77,7 +77,7 @@ def admit(
     return written
 
 
-def _current(tx: Transaction, context: Context, change: Change) -> Stored | None:
+def _current(tx: Transaction, context: Context, change: Change) -> Resource | None:
     """The version that the change meets; what the caller can't see is as if it weren't there."""
     type_, _, id_ = change.reference.partition("/")
     current = tx.current(type_, id_)
@@ -86,7 +86,7 @@ def _current(tx: Transaction, context: Context, change: Change) -> Stored | None
     if current is not None and change.if_match not in (None, current.version):
         # Before the rules: they would judge the change by a version that its maker never saw.
         raise PreconditionFailed("another version is current", place="If-Match")
-    return current
+    return tx.content(change.reference)
 
 
 def _put(
@@ -133,13 +133,13 @@ def _check_task(
     return referral.check(context, before, proposed)
 
 
-def _settle_task(hall: Hall, tx: Transaction, before: Resource | None, stored: Stored) -> None:
-    referral.settle(tx, hall.members, before, stored)
+def _settle_task(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
+    referral.settle(tx, hall.members, before, written)
 
 
-def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, stored: Stored) -> None:
-    if before is not None:
-        referral.resettle(tx, hall.members, stored.reference)
+def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
+    if before is not None and not written.unchanged:
+        referral.resettle(tx, hall.members, written.reference)
 
 
 def _check_subscription(
@@ -153,9 +153,9 @@ def _check_subscription(
 
 
 def _settle_subscription(
-    hall: Hall, tx: Transaction, before: Resource | None, stored: Stored
+    hall: Hall, tx: Transaction, before: Resource | None, written: Written
 ) -> None:
-    tx.put_subscriber(subscriber(json.loads(stored.body), stored.owner, hall.guard))
+    tx.put_subscriber(subscriber(json.loads(written.body), written.owner, hall.guard))
 
 
 CHECKS: Final[Mapping[str, Check]] = {

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from urllib.parse import parse_qsl
 
+from gateway.close import loop
 from gateway.closing import Closings
 from gateway.deliver import Doors
 from gateway.deliver.endpoint import Guard
@@ -92,8 +93,10 @@ class Outgoing:
         """Whether a version that the subscriber may see is one that it asked for."""
         if event.interaction == "delete":
             return False
-        seen = shown(Context(told.agency, told.id), stored)
-        if not matches(_query(told.criteria), json.loads(seen.body)):
+        seen = json.loads(shown(Context(told.agency, told.id), stored).body)
+        if told.is_closing and not loop.is_news(str(seen.get("status"))):
+            return False
+        if not matches(_query(told.criteria), seen):
             return False
         return not told.is_closing or self._closings.kind(told, event) is not None
 

@@ -7,11 +7,9 @@ requester has no FHIR side of its own to set it (SDOH Clinical Care 3.0, "direct
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 from gateway.close.loop import keep_notes
 from gateway.close.transitions import check_move, stored_form
-from gateway.fhir import gates, json
+from gateway.fhir import gates
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, Members
 from gateway.model import Context, Reference, Resource, Stored
@@ -19,34 +17,21 @@ from gateway.protect.grants import grants_back, grants_for
 from gateway.store import Transaction
 
 
-class Owned(Mapping[Reference, Resource]):
+class Owned:
     """The resources that one agency owns, by ``Type/id``, read as they are asked for."""
 
     def __init__(self, tx: Transaction, owner: str) -> None:
         self._tx = tx
         self._owner = owner
-        self._found: dict[Reference, Resource | None] = {}
+
+    def __contains__(self, reference: Reference) -> bool:
+        return self._tx.owner(reference) == self._owner
 
     def __getitem__(self, reference: Reference) -> Resource:
-        if reference not in self._found:
-            self._found[reference] = self._read(reference)
-        found = self._found[reference]
+        found = self._tx.content(reference) if reference in self else None
         if found is None:
             raise KeyError(reference)
         return found
-
-    def __iter__(self) -> Iterator[Reference]:
-        return (reference for reference, found in self._found.items() if found is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _read(self, reference: Reference) -> Resource | None:
-        type_, _, id_ = reference.partition("/")
-        stored = self._tx.current(type_, id_)
-        if stored is None or stored.owner != self._owner:
-            return None
-        return json.loads(stored.body)
 
 
 def check(context: Context, current: Resource | None, proposed: Resource) -> Resource:
@@ -63,7 +48,9 @@ def check(context: Context, current: Resource | None, proposed: Resource) -> Res
 
 def settle(tx: Transaction, members: Members, before: Resource | None, stored: Stored) -> None:
     """Write what a Task's new version leads to. Run again it changes nothing."""
-    task = json.loads(stored.body)
+    task = tx.content(stored.reference)
+    if task is None:
+        return
     requester, performer = stored.owner, _performer(members, task)
     if before is not None and _performer(members, before) not in (None, performer):
         tx.revoke(stored.reference)
@@ -93,7 +80,7 @@ def _performer(members: Members, task: Resource) -> str | None:
 def _complete(tx: Transaction, requester: str, task: Resource) -> None:
     """The clinic only speaks HL7 v2: the hub ends its request for it, as its source would."""
     reference = (task.get("focus") or {}).get("reference") or ""
-    request = Owned(tx, requester).get(reference)
+    request = tx.content(reference) if tx.owner(reference) == requester else None
     if request is None or request.get("status") not in ("active", "on-hold"):
         return
     ended = gates.check({**request, "status": "completed"}, models=False)

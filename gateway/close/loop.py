@@ -22,6 +22,11 @@ _NEWS: Final[Mapping[str, Literal["reply", "outcome"]]] = {
 }
 
 
+def is_news(status: str) -> bool:
+    """Whether a Task's coming into this status may call for a message at all."""
+    return status in _NEWS
+
+
 def what_to_send(closing: Closing, before: str | None, after: str) -> str | None:
     """The kind of message ("rri", "oru") that a Task's move calls for, or None.
 

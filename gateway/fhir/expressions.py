@@ -29,8 +29,9 @@ class UnsupportedExpression(ValueError):
 class Walk:
     """A way from a resource to values of one type.
 
-    ``first`` is the top-level key that must be there for any value. ``element`` describes the
-    last step; ``type`` is its type ("boolean" for a test).
+    ``first`` is the top-level key that it begins with, so that walks share its values; from these
+    (or the resource itself where it is "") ``steps`` lead on. ``element`` describes the last step;
+    ``type`` is its type ("boolean" for a test).
     """
 
     first: str
@@ -40,7 +41,12 @@ class Walk:
 
     def values(self, resource: Resource) -> list[Any]:
         """The values in ``resource``, in order."""
-        found: list[Any] = [resource]
+        first = values_of(resource.get(self.first)) if self.first else [resource]
+        return self.beyond(first, resource)
+
+    def beyond(self, first: list[Any], resource: Resource) -> list[Any]:
+        """The values, where those of ``first`` are at hand."""
+        found = first
         for step in self.steps:
             found = step(found, resource)
             if not found:
@@ -228,24 +234,28 @@ class _Compiler:
         names = [name] if one else [key for key, each in members.items() if each.choice == name]
         for key in names:
             one = members[key]
-            steps = (*walk.steps, _following(key))
-            yield Walk(walk.first or key, steps, one.types[0], one)
+            if walk.element is None:
+                yield Walk(key, (), one.types[0], one)
+            else:
+                yield Walk(walk.first, (*walk.steps, _following(key)), one.types[0], one)
 
 
 def _following(key: str) -> Step:
     def follow(found: list[Any], _: Resource) -> list[Any]:
-        out: list[Any] = []
-        for node in found:
-            value = node.get(key)
-            if value is None:
-                continue
-            if isinstance(value, list):
-                out.extend(item for item in value if item is not None)
-            else:
-                out.append(value)
-        return out
+        if len(found) == 1:
+            return values_of(found[0].get(key))
+        return [value for node in found for value in values_of(node.get(key))]
 
     return follow
+
+
+def values_of(value: Any) -> list[Any]:
+    """What an element holds: none, one or a list, in which null stands for an extension alone."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [item for item in value if item is not None] if None in value else value
+    return [value]
 
 
 def _pointing_to(type: str) -> Step:

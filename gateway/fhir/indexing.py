@@ -6,12 +6,12 @@ R4 search, 3.1.1.4: which parts of which data type each kind of parameter looks 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.fhir import codes
 from gateway.fhir.elements import Element
-from gateway.fhir.expressions import LITERAL
+from gateway.fhir.expressions import LITERAL, values_of
 from gateway.fhir.rows import (
     BEGINNING,
     END,
@@ -26,60 +26,58 @@ from gateway.fhir.rows import (
 )
 from gateway.fhir.search_values import normalise, span
 
-Maker = Callable[[str, Any, Element | None], Iterator[IndexRow]]
+Rows = Sequence[IndexRow]
+Maker = Callable[[str, Any, Element | None], Rows]
 """(parameter, value, its element) to rows. The value has passed gate 1."""
 
 
 # --- token ---------------------------------------------------------------------------------------
 
 
-def _coding(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _coding(param: str, value: Any, _: Element | None) -> Rows:
     if "code" in value or "system" in value:
-        yield TokenRow(param, value.get("system", ""), value.get("code", ""))
+        return (TokenRow(param, value.get("system", ""), value.get("code", "")),)
+    return ()
 
 
-def _concept(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
-    for coding in value.get("coding", ()):
-        yield from _coding(param, coding, element)
+def _concept(param: str, value: Any, element: Element | None) -> Rows:
+    return [row for coding in value.get("coding", ()) for row in _coding(param, coding, element)]
 
 
-def _identifier(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _identifier(param: str, value: Any, _: Element | None) -> Rows:
     if "value" in value or "system" in value:
-        yield TokenRow(param, value.get("system", ""), value.get("value", ""))
+        return (TokenRow(param, value.get("system", ""), value.get("value", "")),)
+    return ()
 
 
-def _contact(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    if "value" in value:
-        yield TokenRow(param, "", value["value"])
+def _contact(param: str, value: Any, _: Element | None) -> Rows:
+    return (TokenRow(param, "", value["value"]),) if "value" in value else ()
 
 
-def _code(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
+def _code(param: str, value: Any, element: Element | None) -> Rows:
     binding = element.binding if element else None
-    yield TokenRow(param, (binding.system if binding else None) or "", value)
+    return (TokenRow(param, (binding.system if binding else None) or "", value),)
 
 
-def _plain_token(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield TokenRow(param, "", value)
+def _plain_token(param: str, value: Any, _: Element | None) -> Rows:
+    return (TokenRow(param, "", value),)
 
 
-def _boolean(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield TokenRow(param, "", "true" if value else "false")
+def _boolean(param: str, value: Any, _: Element | None) -> Rows:
+    return (TokenRow(param, "", "true" if value else "false"),)
 
 
 # --- string --------------------------------------------------------------------------------------
 
 
-def _string(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield StringRow(param, normalise(value), value)
+def _string(param: str, value: Any, _: Element | None) -> Rows:
+    return (StringRow(param, normalise(value), value),)
 
 
 def _parts(*names: str) -> Maker:
-    def make(param: str, value: Any, element: Element | None) -> Iterator[IndexRow]:
-        for name in names:
-            part = value.get(name, ())
-            for text in part if isinstance(part, list) else (part,) if part else ():
-                if text is not None:
-                    yield from _string(param, text, element)
+    def make(param: str, value: Any, _: Element | None) -> Rows:
+        texts = [text for name in names for text in values_of(value.get(name))]
+        return [StringRow(param, normalise(text), text) for text in texts]
 
     return make
 
@@ -87,43 +85,39 @@ def _parts(*names: str) -> Maker:
 # --- reference -----------------------------------------------------------------------------------
 
 
-def _reference(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _reference(param: str, value: Any, _: Element | None) -> Rows:
     literal = value.get("reference")
     if literal is None:
-        if "identifier" in value:
-            yield ReferenceRow(param, value.get("type", ""), "", "")
-        return
+        return (
+            (ReferenceRow(param, value.get("type", ""), "", ""),) if "identifier" in value else ()
+        )
     match = LITERAL.fullmatch(literal)
     if match is None or match["base"]:
-        yield ReferenceRow(param, "", "", literal.partition("/_history/")[0])
-    else:
-        yield ReferenceRow(param, match["type"], match["id"], "")
+        return (ReferenceRow(param, "", "", literal.partition("/_history/")[0]),)
+    return (ReferenceRow(param, match["type"], match["id"], ""),)
 
 
-def _canonical(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield ReferenceRow(param, "", "", value)
+def _canonical(param: str, value: Any, _: Element | None) -> Rows:
     unversioned, bar, _version = value.partition("|")
-    if bar:
-        yield ReferenceRow(param, "", "", unversioned)
+    urls = (value, unversioned) if bar else (value,)
+    return [ReferenceRow(param, "", "", url) for url in urls]
 
 
-def _resource(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield ReferenceRow(param, value.get("resourceType", ""), value.get("id", ""), "")
+def _resource(param: str, value: Any, _: Element | None) -> Rows:
+    return (ReferenceRow(param, value.get("resourceType", ""), value.get("id", ""), ""),)
 
 
 # --- date ----------------------------------------------------------------------------------------
 
 
-def _date(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _date(param: str, value: Any, _: Element | None) -> Rows:
     found = span(value)
-    if found:
-        yield DateRow(param, *found)
+    return (DateRow(param, *found),) if found else ()
 
 
-def _period(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _period(param: str, value: Any, _: Element | None) -> Rows:
     low, high = _ends(value)
-    if low != BEGINNING or high != END:
-        yield DateRow(param, low, high)
+    return (DateRow(param, low, high),) if low != BEGINNING or high != END else ()
 
 
 def _ends(period: Mapping[str, Any]) -> tuple[int, int]:
@@ -131,47 +125,49 @@ def _ends(period: Mapping[str, Any]) -> tuple[int, int]:
     return start[0] if start else BEGINNING, end[1] if end else END
 
 
-def _timing(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _timing(param: str, value: Any, _: Element | None) -> Rows:
     """Only the outer limits of a Timing count."""
     spans = [found for event in value.get("event", ()) if event and (found := span(event))]
     bounds = value.get("repeat", {}).get("boundsPeriod")
     if bounds:
         spans.append(_ends(bounds))
-    if spans:
-        yield DateRow(param, min(low for low, _ in spans), max(high for _, high in spans))
+    if not spans:
+        return ()
+    return (DateRow(param, min(low for low, _ in spans), max(high for _, high in spans)),)
 
 
 # --- number and quantity -------------------------------------------------------------------------
 
 
-def _number(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield NumberRow(param, float(value), float(value))
+def _number(param: str, value: Any, _: Element | None) -> Rows:
+    return (NumberRow(param, float(value), float(value)),)
 
 
-def _number_range(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _number_range(param: str, value: Any, _: Element | None) -> Rows:
     low, high = _range(value)
-    yield NumberRow(param, low, high)
+    return (NumberRow(param, low, high),)
 
 
-def _quantity(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _quantity(param: str, value: Any, _: Element | None) -> Rows:
     if "value" not in value:
-        return
+        return ()
     number = float(value["value"])
     below = value.get("comparator", "")[:1] == "<"
     above = value.get("comparator", "")[:1] == ">"
     low, high = -math.inf if below else number, math.inf if above else number
-    yield QuantityRow(param, low, high, *_unit(value))
+    return (QuantityRow(param, low, high, *_unit(value)),)
 
 
-def _money(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    if "value" in value:
-        number, currency = float(value["value"]), value.get("currency", "")
-        yield QuantityRow(param, number, number, codes.CURRENCY, currency, currency)
+def _money(param: str, value: Any, _: Element | None) -> Rows:
+    if "value" not in value:
+        return ()
+    number, currency = float(value["value"]), value.get("currency", "")
+    return (QuantityRow(param, number, number, codes.CURRENCY, currency, currency),)
 
 
-def _quantity_range(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
+def _quantity_range(param: str, value: Any, _: Element | None) -> Rows:
     unit = _unit(value.get("low") or value.get("high") or {})
-    yield QuantityRow(param, *_range(value), *unit)
+    return (QuantityRow(param, *_range(value), *unit),)
 
 
 def _range(value: Mapping[str, Any]) -> tuple[float, float]:
@@ -186,8 +182,8 @@ def _unit(value: Mapping[str, Any]) -> tuple[str, str, str]:
 # --- uri -----------------------------------------------------------------------------------------
 
 
-def _uri(param: str, value: Any, _: Element | None) -> Iterator[IndexRow]:
-    yield UriRow(param, value)
+def _uri(param: str, value: Any, _: Element | None) -> Rows:
+    return (UriRow(param, value),)
 
 
 # --- the table -----------------------------------------------------------------------------------

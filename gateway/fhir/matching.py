@@ -40,7 +40,8 @@ def matches(query: Query, resource: Resource, rows: Iterable[IndexRow] | None = 
     if resource.get("resourceType") != query.type:
         return False
     by_param: dict[str, list[IndexRow]] = {"_id": _id(resource), "_lastUpdated": _updated(resource)}
-    for row in extract(resource) if rows is None else rows:
+    asked = frozenset(one.param for one in query.criteria)
+    for row in extract(resource, asked) if rows is None else rows:
         by_param.setdefault(row.param, []).append(row)
     return all(_meets(one, by_param.get(one.param, ())) for one in query.criteria)
 

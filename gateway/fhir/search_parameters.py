@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, cast
 
 from gateway.fhir.definitions import load
-from gateway.fhir.expressions import UnsupportedExpression, Walk, compile_expression
+from gateway.fhir.expressions import (
+    UnsupportedExpression,
+    Walk,
+    compile_expression,
+    values_of,
+)
 from gateway.fhir.indexing import MAKERS, Maker
 from gateway.fhir.query import Kind
 from gateway.fhir.rows import IndexRow
@@ -51,24 +56,31 @@ def unsupported(type: str) -> Mapping[str, str]:
     return refused
 
 
-def extract(resource: Resource) -> list[IndexRow]:
-    """The rows of a valid resource, without repetitions; none for ``_id`` and ``_lastUpdated``."""
-    out: dict[IndexRow, None] = {}
-    by_key = _walks(resource["resourceType"])
+def extract(resource: Resource, only: frozenset[str] | None = None) -> list[IndexRow]:
+    """The rows of a valid resource, without repetitions; none for ``_id`` and ``_lastUpdated``.
+
+    ``only`` those of these parameters, where not all are needed.
+    """
+    out: list[IndexRow] = []
+    by_key = _walks(resource["resourceType"], only)
     for key in ("", *resource):
-        for param, walk, make in by_key.get(key, ()):
-            for value in walk.values(resource):
-                for row in make(param, value, walk.element):
-                    out[row] = None
-    return list(out)
+        walks = by_key.get(key)
+        if walks is not None:
+            first = values_of(resource[key]) if key else [resource]
+            for param, walk, make in walks:
+                for value in walk.beyond(first, resource) if walk.steps else first:
+                    out += make(param, value, walk.element)
+    return list(dict.fromkeys(out))
 
 
-@cache
-def _walks(type: str) -> Mapping[str, tuple[tuple[str, Walk, Maker], ...]]:
+@lru_cache(4096)
+def _walks(
+    type: str, only: frozenset[str] | None
+) -> Mapping[str, tuple[tuple[str, Walk, Maker], ...]]:
     """The walks by the top-level key that they start with: most keys aren't there."""
     out: dict[str, list[tuple[str, Walk, Maker]]] = {}
     for code, parameter in parameters(type).items():
-        if code not in ("_id", "_lastUpdated"):
+        if code not in ("_id", "_lastUpdated") and (only is None or code in only):
             for walk, make in parameter.walks:
                 out.setdefault(walk.first, []).append((code, walk, make))
     return {key: tuple(found) for key, found in out.items()}

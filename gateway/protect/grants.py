@@ -6,8 +6,8 @@ referral. SDOH Clinical Care 3.0 (the performer GETs the request and what it ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
 
 from gateway.model import Grant, Reference, Resource
 
@@ -38,9 +38,14 @@ OUTPUT: Final[Links] = (("output.valueReference", ANY),)
 RESULT: Final[Links] = (("performer.actor", STAFF), ("performer", STAFF), ("author", STAFF))
 
 
-def grants_for(
-    task: Resource, reachable: Mapping[Reference, Resource], performer: str
-) -> list[Grant]:
+class Reachable(Protocol):
+    """Resources by ``Type/id``, of which most are only asked whether they are there."""
+
+    def __contains__(self, reference: Reference, /) -> bool: ...
+    def __getitem__(self, reference: Reference, /) -> Resource: ...
+
+
+def grants_for(task: Resource, reachable: Reachable, performer: str) -> list[Grant]:
     """What the performer needs of a referral: the Task to move, the rest to read.
 
     ``reachable`` holds, by ``Type/id``, resources that the *requester owns*: what isn't in it is
@@ -55,9 +60,7 @@ def grants_for(
     return granted + [Grant(ref, performer, because) for ref in dict.fromkeys(found)]
 
 
-def grants_back(
-    task: Resource, reachable: Mapping[Reference, Resource], requester: str
-) -> list[Grant]:
+def grants_back(task: Resource, reachable: Reachable, requester: str) -> list[Grant]:
     """What the requester may read of the outcome: the Task's outputs and who made them.
 
     ``reachable`` holds resources that the *performer owns*; ``requester`` is an agency's id.
@@ -69,15 +72,11 @@ def grants_back(
     return [Grant(ref, requester, because) for ref in dict.fromkeys(found)]
 
 
-def _all(
-    sources: Iterable[Reference], links: Links, reachable: Mapping[Reference, Resource]
-) -> list[Reference]:
+def _all(sources: Iterable[Reference], links: Links, reachable: Reachable) -> list[Reference]:
     return [ref for source in sources for ref in _follow(reachable[source], links, reachable)]
 
 
-def _follow(
-    resource: Resource, links: Links, reachable: Mapping[Reference, Resource]
-) -> list[Reference]:
+def _follow(resource: Resource, links: Links, reachable: Reachable) -> list[Reference]:
     found = []
     for path, types in links:
         for ref in _references(resource, path.split(".")):

@@ -45,7 +45,6 @@ class Audits(Session):
 
     def audited(self, *, after: int = 0, count: int = 1000) -> Sequence[Audited]:
         """Lines with a higher sequence than ``after``, oldest first."""
-        self.flush()
         rows = self.link.all(_LIST, {"after": after, "count": count})
         return [Audited(row[0], moment(row[1]), *row[2:]) for row in rows]
 
@@ -58,4 +57,4 @@ class Auditing(Audits):
     ) -> None:
         """Note what the caller did now."""
         who = (context.agency, context.client, action, target, context.purpose, outcome)
-        self.later(_INSERT, (self.clock(), *who))
+        self.link.later(_INSERT, [(self.clock(), *who)])

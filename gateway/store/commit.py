@@ -1,8 +1,10 @@
 """How units of work become transactions.
 
 On SQLite one thread takes all units that wait and commits them together: one fsync serves many
-senders, and each unit stands in its own SAVEPOINT, so that one's error leaves the others. On
-PostgreSQL each unit has its own transaction. Either way a future is resolved after the commit.
+senders, and each unit stands in its own SAVEPOINT, so that one's error leaves the others. Rows that
+need no answer are written for the whole group at once; where these fail, each unit is run again
+alone. On PostgreSQL each unit has its own transaction. Either way a future is resolved after the
+commit.
 """
 
 from __future__ import annotations
@@ -108,6 +110,11 @@ class GroupCommit:
         except BaseException as error:  # noqa: BLE001 - told to every sender; the thread lives on
             self._disconnect()
             verdict = self._engine.verdict(_origin(error))
+            if len(group) > 1 and not isinstance(verdict, Unavailable):
+                # Rows of one of them, but of which? Each alone, so that the others get through.
+                for waiting in group:
+                    self._commit([waiting])
+                return
             for waiting in group:
                 waiting.error = verdict
         for waiting in group:
@@ -117,22 +124,23 @@ class GroupCommit:
         if self._connection is None:
             self._connection = self._engine.writes.connect()
         with self._connection.begin():
-            link = Link(self._engine, self._connection)
+            link = Link(self._engine, self._connection, eager=len(group) == 1)
             for waiting in group:
                 self._alone(link, waiting)
             if link.broken:
                 raise Unavailable("the database can't take it now")
+            link.flush()
 
     def _alone(self, link: Link, waiting: _Waiting[Any]) -> None:
+        waiting.error = None
         link.savepoint("unit")
         try:
             waiting.value = waiting.unit(link)
             link.check()
+            link.release("unit")
         except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
             waiting.error = error
             link.roll_back_to("unit")
-        else:
-            link.release("unit")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -181,6 +189,7 @@ class OwnCommit:
             try:
                 value = unit(link)
                 link.check()
+                link.flush()
             finally:
                 if link.broken:
                     connection.invalidate()

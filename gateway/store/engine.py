@@ -8,8 +8,9 @@ version keeps its transaction's number, and the log is read only below the oldes
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -37,7 +38,7 @@ _WRITE_PRAGMAS: Final = (
 )
 _LOCK: Final = 0x63617265  # any number, but always the same
 _RETRIED: Final = frozenset({"40001", "40P01", "23505"})
-
+_KEYS: Final = 16
 
 KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An integer key that numbers itself: SQLite does so only for INTEGER."""
@@ -88,9 +89,11 @@ class Engine(Protocol):
     """What the hub needs of a database.
 
     ``grouped``: one writer thread with group commit. ``error``: the root of the driver's errors.
+    ``batches``: how many rows one insert may carry, the largest first.
     """
 
     grouped: bool
+    batches: tuple[int, ...]
     error: type[Exception]
     reads: sa.Engine
     writes: sa.Engine
@@ -98,11 +101,8 @@ class Engine(Protocol):
     def alone(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that no other process shares the database with: to make tables in."""
 
-    def keyed(self, insert: sa.Insert, key: sa.Column[int]) -> sa.Executable:
-        """The insert, so worded that ``new_key`` can tell the key that it made."""
-
-    def new_key(self, cursor: Any) -> int:
-        """The key that the insert just run on this DB-API cursor made."""
+    def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
+        """New values for a table's ``key`` in the transaction that ``ask`` (SQL to rows) is of."""
 
     def verdict(self, error: BaseException) -> Exception:
         """What a driver's error means: ``Retry``, ``Unavailable``, or the error itself (a bug)."""
@@ -112,13 +112,20 @@ class Sqlite:
     """One file, one writer: the embedded engine."""
 
     grouped = True
+    # Each row of an executemany lets go of the interpreter's lock and waits for it again.
+    batches: tuple[int, ...] = (64, 8)
     error: type[Exception] = sqlite3.Error
 
     def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
             raise SettingError("SQLite needs a file", place="GATEWAY_DATABASE_URL")
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        connect = {"timeout": BUSY, "check_same_thread": False, "isolation_level": None}
+        connect = {
+            "timeout": BUSY,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "cached_statements": 512,
+        }
         self.writes = sa.create_engine(url, poolclass=NullPool, connect_args=connect)
         self.reads = sa.create_engine(
             url, poolclass=QueuePool, pool_size=8, max_overflow=32, connect_args=connect
@@ -132,13 +139,10 @@ class Sqlite:
         with self.writes.begin() as connection:
             yield connection
 
-    def keyed(self, insert: sa.Insert, key: sa.Column[int]) -> sa.Executable:
-        """As it is: SQLite tells the last row id by itself."""
-        return insert
-
-    def new_key(self, cursor: Any) -> int:
-        """The last row id."""
-        return int(cursor.lastrowid)
+    def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
+        """Counted up: nobody else writes as long as the transaction lasts."""
+        ((last,),) = ask(f"SELECT coalesce(max(key), 0) FROM {table}")
+        return count(last + 1)
 
     def verdict(self, error: BaseException) -> Exception:
         """A lock, a full disk, a failing disk: ``Unavailable``."""
@@ -166,6 +170,7 @@ class Postgresql:
     """A server, any number of processes: each unit of work has its own transaction."""
 
     grouped = False
+    batches: tuple[int, ...] = ()  # psycopg sends an executemany in one go
     error: type[Exception] = psycopg.Error
 
     def __init__(self, url: sa.URL) -> None:
@@ -184,13 +189,12 @@ class Postgresql:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
 
-    def keyed(self, insert: sa.Insert, key: sa.Column[int]) -> sa.Executable:
-        """With RETURNING."""
-        return insert.returning(key)
-
-    def new_key(self, cursor: Any) -> int:
-        """The row that RETURNING gave."""
-        return int(cursor.fetchone()[0])
+    def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
+        """From the table's own sequence, some at a time; those that aren't used are let go."""
+        next_ = f"nextval(pg_get_serial_sequence('{table}', 'key'))"
+        while True:
+            for (key,) in ask(f"SELECT {next_} FROM generate_series(1, {_KEYS})"):
+                yield key
 
     def verdict(self, error: BaseException) -> Exception:
         """A race is run again; a server that is gone, full or starting is ``Unavailable``."""

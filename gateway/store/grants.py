@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
 
 from gateway.errors import Denied, NotFound
 from gateway.model import Context, Grant, Reference
-from gateway.store.heads import Heads
-from gateway.store.link import Statement, insert_into
-from gateway.store.session import Head, microseconds
+from gateway.store.heads import Head, Heads, parts
+from gateway.store.link import Statement
+from gateway.store.session import microseconds
 from gateway.store.tables import grants, resource
 
 
@@ -47,19 +48,23 @@ _ADMIN: Final = sa.bindparam("admin", type_=sa.Boolean())
 _RIGHTS: Final = Statement(
     sa.select(grants.c.rights).where(grants.c.resource == sa.bindparam("key"), *live())
 )
-_INSERT: Final = insert_into(grants)
-_RENEW: Final = Statement(
-    grants.update()
-    .where(
-        grants.c.resource == sa.bindparam("key"),
-        grants.c.agency == sa.bindparam("to"),
-        grants.c.because == sa.bindparam("reason"),
-    )
-    .values(
-        until=sa.bindparam("end"),
-        rights=sa.bindparam("right"),
-        revoked=None,
-        since=sa.case((grants.c.revoked.is_(None), grants.c.since), else_=sa.bindparam("version")),
+_NEW: Final = insert(grants).values({c: sa.bindparam(c.name) for c in grants.columns})
+_GRANT: Final = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=list(grants.primary_key),
+        set_={
+            "until": _NEW.excluded.until,
+            "rights": _NEW.excluded.rights,
+            "revoked": _NEW.excluded.revoked,
+            "since": sa.case(
+                (grants.c.revoked.is_(None), grants.c.since), else_=_NEW.excluded.since
+            ),
+        },
+        where=sa.or_(
+            grants.c.revoked.is_not(None),
+            grants.c.until.is_distinct_from(_NEW.excluded.until),
+            grants.c.rights != _NEW.excluded.rights,
+        ),
     )
 )
 _REVOKE: Final = Statement(
@@ -78,20 +83,12 @@ class Granting(Heads):
         A revoked grant given again is live again, from the current version on. Raises
         ``NotFound``.
         """
-        head = self._head(*_parts(grant.resource))
+        head = self._head(*parts(grant.resource))
         if head is None:
             raise NotFound("what is granted is not there", place="Grant.resource")
-        values = {
-            "key": head.key,
-            "to": grant.agency,
-            "reason": grant.because,
-            "end": None if grant.until is None else microseconds(grant.until),
-            "right": grant.rights,
-            "version": head.version,
-        }
-        if not self.link.run(_RENEW, values):
-            row = (head.key, grant.agency, grant.because, head.version)
-            self.link.many(_INSERT, [(*row, values["end"], grant.rights, None)])
+        until = None if grant.until is None else microseconds(grant.until)
+        why = (grant.agency, grant.because, head.version)
+        self.link.later(_GRANT, [(head.key, *why, until, grant.rights, None)])
 
     def revoke(self, because: Reference) -> int:
         """End every grant that was given for this reason, now. How many ended."""
@@ -107,8 +104,3 @@ class Granting(Heads):
         if rows or context.admin:
             raise Denied("no right to change this")
         raise NotFound("no such resource")
-
-
-def _parts(reference: Reference) -> tuple[str, str]:
-    type_, _, id_ = reference.partition("/")
-    return type_, id_

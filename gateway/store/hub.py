@@ -1,8 +1,8 @@
 """The hub: one database, read by snapshots and written by units of work.
 
 A *unit* is a function of a ``Transaction``. Its writes are all on disk when its future resolves,
-or none of them is. On PostgreSQL a unit may be run again after a race: beside the transaction it
-must have no effects.
+or none of them is. A unit may be run again, after a race on PostgreSQL and on SQLite after the
+failure of another in its group: beside the transaction it must have no effects.
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ class Hub:
         """
 
         def work(link: Link) -> T:
-            transaction = Transaction(link, self._clock, self.secret)
-            value = unit(transaction)
-            transaction.flush()
-            return value
+            return unit(Transaction(link, self._clock, self.secret))
 
         return self._committer.submit(work)
 

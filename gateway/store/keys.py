@@ -48,9 +48,7 @@ _ADD_MEMBER: Final = insert_into(agency)
 _CHANGE_MEMBER: Final = Statement(
     agency.update()
     .where(agency.c.id == sa.bindparam("of"))
-    .values(
-        name=sa.bindparam("called"), folder=sa.bindparam("where"), added=sa.bindparam("at")
-    )
+    .values(name=sa.bindparam("called"), folder=sa.bindparam("where"), added=sa.bindparam("at"))
 )
 
 
@@ -59,13 +57,11 @@ class Keys(Session):
 
     def key(self, hash_: str) -> Key | None:
         """The key of a secret's hash."""
-        self.flush()
         row = self.link.one(_KEY, {"hash": hash_})
         return None if row is None else Key(row[0], row[1], bool(row[2]), frozenset(row[3].split()))
 
     def agencies(self) -> list[Member]:
         """Every agency that was added, by id."""
-        self.flush()
         return [Member(*row) for row in self.link.all(_MEMBERS, {})]
 
 

@@ -1,4 +1,4 @@
-"""One connection to the database, and how its errors are told.
+"""One connection to the database, what waits to be written on it, and how its errors are told.
 
 Statements that run for every resource are built by SQLAlchemy Core, compiled once and run on the
 driver's own cursor: Core's execution costs six times as much a call (26 against 4 microseconds).
@@ -6,8 +6,10 @@ driver's own cursor: Core's execution costs six times as much a call (26 against
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,31 +20,60 @@ Row = Sequence[Any]
 
 
 class Statement:
-    """A Core statement with named binds, compiled once a dialect. Binds may have default values."""
+    """A Core statement with named binds, compiled once a dialect. Binds may have default values.
 
-    def __init__(self, core: sa.Executable, key: sa.Column[int] | None = None) -> None:
+    ``apart``: it needs none of the rows that wait, so they needn't be written before it.
+    """
+
+    def __init__(self, core: sa.Executable, *, apart: bool = False) -> None:
+        self.apart = apart
+        self.inserts = isinstance(core, sa.Insert)
         self._core = core
-        self._key = key
         self._compiled: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {}
+        self._wide: dict[int, str] = {}
+
+    @cached_property
+    def rank(self) -> int:
+        """The place of a write's table among all: what a row refers to is written before it."""
+        assert isinstance(self._core, (sa.Insert, sa.Delete))
+        table = self._core.table
+        assert isinstance(table, sa.Table)
+        return table.metadata.sorted_tables.index(table)
 
     def sql(self, engine: Engine) -> tuple[str, tuple[str, ...], Mapping[str, Any]]:
         """Its text, the names of its binds by position, and their defaults."""
         name = engine.reads.dialect.name
         found = self._compiled.get(name)
         if found is None:
-            core = self._core
-            if self._key is not None and isinstance(core, sa.Insert):
-                core = engine.keyed(core, self._key)
-            compiled: Any = core.compile(dialect=engine.reads.dialect)  # type: ignore[attr-defined]
+            compiled: Any = self._core.compile(dialect=engine.reads.dialect)  # type: ignore[attr-defined]
             found = (str(compiled), tuple(compiled.positiontup), compiled.params)
             self._compiled[name] = found
         return found
 
+    def wide(self, engine: Engine, rows: int) -> str:
+        """The text of an insert of so many rows at once."""
+        found = self._wide.get(rows)
+        if found is None:
+            head, values, rest = self.sql(engine)[0].partition(" VALUES ")
+            row, close, tail = rest.partition(")")
+            found = head + values + ", ".join([row + close] * rows) + tail
+            self._wide[rows] = found
+        return found
 
-def insert_into(table: sa.Table, key: sa.Column[int] | None = None) -> Statement:
-    """An insert of every column that has no value of its own, in the table's order."""
-    columns = [c for c in table.columns if c.server_default is None and c is not key]
-    return Statement(table.insert().values({c: sa.bindparam(c.name) for c in columns}), key)
+
+def insert_into(table: sa.Table, *own: sa.Column[int], apart: bool = False) -> Statement:
+    """An insert of every column but ``own``, which number themselves, in the table's order."""
+    columns = [c for c in table.columns if c.server_default is None and c not in own]
+    core = table.insert().values({c: sa.bindparam(c.name) for c in columns})
+    return Statement(core, apart=apart)
+
+
+class _Mark(NamedTuple):
+    """Where an open savepoint began among the rows that wait."""
+
+    name: str
+    rows: int
+    written: int
 
 
 class Link:
@@ -50,17 +81,42 @@ class Link:
 
     After an error each call raises ``Unavailable``, until the unit has rolled back to a savepoint
     of its own; after one that set ``broken`` there is no way on: nothing may be committed.
+
+    Rows that need no answer wait (``later``) and are written together: at the end, or before a
+    statement that could miss them. A savepoint that is rolled back takes with it what waits since,
+    and what was written since but waited before waits again. An ``eager`` link writes them with
+    the savepoint that they belong to, so that it is this one that fails.
+
+    ``known`` is what callers remember of the transaction's state; it is forgotten with a rollback.
     """
 
-    __slots__ = ("_cursor", "_failed", "broken", "connection", "engine")
+    __slots__ = (
+        "_cursor",
+        "_failed",
+        "_keys",
+        "_marks",
+        "_waiting",
+        "_written",
+        "broken",
+        "connection",
+        "eager",
+        "engine",
+        "known",
+    )
 
-    def __init__(self, engine: Engine, connection: sa.Connection) -> None:
+    def __init__(self, engine: Engine, connection: sa.Connection, *, eager: bool = True) -> None:
         self.engine = engine
         self.connection = connection
+        self.eager = eager
         driver: Any = connection.connection.dbapi_connection
         self._cursor = driver.cursor()
         self.broken = False
         self._failed = False
+        self._waiting: list[tuple[Statement, Sequence[Row]]] = []
+        self._written = 0
+        self._marks: list[_Mark] = []
+        self._keys: dict[str, Iterator[int]] = {}
+        self.known: dict[Any, Any] = {}
 
     def check(self) -> None:
         """Raise where a statement failed and nothing was rolled back: it may not be committed."""
@@ -84,40 +140,101 @@ class Link:
         self._run(statement, values)
         return int(self._cursor.rowcount)
 
-    def key(self, statement: Statement, values: Mapping[str, Any]) -> int:
-        """Run an ``insert_into(table, key)``; the key that it made."""
-        self._run(statement, values)
-        return self.engine.new_key(self._cursor)
+    def key(self, table: sa.Table) -> int:
+        """A new value for the table's ``key``."""
+        if table.name not in self._keys:
+            self._keys[table.name] = self.engine.keys(table.name, self._ask)
+        return next(self._keys[table.name])
 
     def many(self, statement: Statement, rows: Sequence[Row]) -> None:
         """Run once a row; values in the order of the statement's binds."""
-        text, _, _ = statement.sql(self.engine)
-        self._try(self._cursor.executemany, text, rows)
+        if not statement.apart:
+            self.flush()
+        self._many(statement, rows)
 
     def select(self, core: sa.Executable, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of a statement that is built anew each time (a search)."""
+        self.flush()
         rows: Sequence[Row] = self._try(lambda: self.connection.execute(core, values).fetchall())
         return rows
+
+    # --- what waits ------------------------------------------------------------------------------
+
+    def later(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """Insert or delete rows with the next flush; values in the order of the binds."""
+        self._waiting.append((statement, rows))
+
+    def flush(self) -> None:
+        """Write what waits, a statement at a time."""
+        if self._written == len(self._waiting):
+            return
+        gathered: dict[Statement, list[Row]] = {}
+        for statement, rows in self._waiting[self._written :]:
+            gathered.setdefault(statement, []).extend(rows)
+        self._written = len(self._waiting)
+        for statement in sorted(gathered, key=lambda each: each.rank):
+            self._write(statement, gathered[statement])
 
     def savepoint(self, name: str) -> None:
         """Open one; the innermost of a name is the one that counts."""
         self._try(self._cursor.execute, f"SAVEPOINT {name}")
+        self._marks.append(_Mark(name, len(self._waiting), self._written))
 
     def roll_back_to(self, name: str) -> None:
         """Undo all since the savepoint, and close it. A broken link has nothing left to undo."""
-        if not self.broken:
-            self._failed = False
-            self._try(self._cursor.execute, f"ROLLBACK TO SAVEPOINT {name}")
-            self.release(name)
+        if self.broken:
+            return
+        self._failed = False
+        self._try(self._cursor.execute, f"ROLLBACK TO SAVEPOINT {name}")
+        self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
+        mark = self._closed(name)
+        del self._waiting[mark.rows :]
+        self._written = min(self._written, mark.written)
+        self.known.clear()
+        # What is no longer known must be there to be read.
+        self.flush()
 
     def release(self, name: str) -> None:
         """Close the savepoint and keep what was done."""
+        if self.eager:
+            self.flush()
         self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
+        self._closed(name)
+
+    def _closed(self, name: str) -> _Mark:
+        mark = self._marks.pop()
+        while mark.name != name:
+            mark = self._marks.pop()
+        return mark
+
+    # --- on the cursor ---------------------------------------------------------------------------
+
+    def _write(self, statement: Statement, rows: list[Row]) -> None:
+        """All rows; of an insert as many at a time as the engine takes."""
+        done = 0
+        for size in self.engine.batches if statement.inserts else ():
+            while len(rows) - done >= size:
+                values = list(chain.from_iterable(rows[done : done + size]))
+                self._try(self._cursor.execute, statement.wide(self.engine, size), values)
+                done += size
+        if done < len(rows):
+            self._many(statement, rows[done:])
+
+    def _many(self, statement: Statement, rows: Sequence[Row]) -> None:
+        text, _, _ = statement.sql(self.engine)
+        self._try(self._cursor.executemany, text, rows)
 
     def _run(self, statement: Statement, values: Mapping[str, Any]) -> None:
+        if not statement.apart:
+            self.flush()
         text, names, defaults = statement.sql(self.engine)
         given = [values[name] if name in values else defaults[name] for name in names]
         self._try(self._cursor.execute, text, given)
+
+    def _ask(self, text: str) -> list[Row]:
+        self._try(self._cursor.execute, text)
+        rows: list[Row] = self._try(self._cursor.fetchall)
+        return rows
 
     def _try(self, call: Callable[..., Any], *arguments: Any) -> Any:
         self.check()

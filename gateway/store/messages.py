@@ -60,7 +60,8 @@ _SAME_ID: Final = (  # worded so that the partial index serves
 _REPEAT: Final = Statement(
     sa.select(message.c.id, message.c.acknowledgement, message.c.answer).where(
         *_SAME_ID, message.c.digest == sa.bindparam("digest")
-    )
+    ),
+    apart=True,
 )
 _INSERT: Final = Statement(
     message.insert().values(
@@ -68,7 +69,8 @@ _INSERT: Final = Statement(
             **{c: sa.bindparam(c.name) for c in message.columns if c.name not in ("key", "reused")},
             message.c.reused: sa.exists(sa.select(message.c.key).where(*_SAME_ID)),
         }
-    )
+    ),
+    apart=True,
 )
 _FATE: Final = ("event", "status", "stage", "place", "reason", "acknowledgement", "answer")
 _RENEW: Final = Statement(
@@ -105,14 +107,12 @@ class Messages(Session):
 
     def repeat(self, agency: str, control_id: str, raw: bytes) -> Receipt | None:
         """What the same bytes under the same control id were answered; None if they are new."""
-        self.flush()
         values = {"agency": agency, "control_id": clean(control_id), "digest": _digest(raw)}
         row = self.link.one(_REPEAT, values)
         return None if row is None else Receipt(row[0], row[1], (), row[2], repeated=True)
 
     def kept(self, context: Context, id_: str) -> Kept:
         """One message. Raises ``NotFound``."""
-        self.flush()
         row = self.link.one(_ONE, {"id": id_})
         if row is None or not (context.admin or row[1] == context.agency):
             raise NotFound("no such message")
@@ -120,7 +120,6 @@ class Messages(Session):
 
     def failed_messages(self, context: Context, *, count: int = 100) -> Sequence[Kept]:
         """Those that failed, newest first."""
-        self.flush()
         values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
         return [_kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
 
@@ -137,7 +136,6 @@ class Keeping(Messages):
         receipt's first issue. Written at once, so that a repetition that ran at the same time
         is told here (PostgreSQL runs the unit again, and ``repeat`` finds the answer).
         """
-        self.flush()
         self.link.run(
             _INSERT,
             {
@@ -155,7 +153,6 @@ class Keeping(Messages):
 
     def renew(self, receipt: Receipt, *, event: str = "", stage: Stage | None = None) -> None:
         """A kept message (``receipt.message``) was tried again: what became of it now."""
-        self.flush()
         self.link.run(_RENEW, {"of": receipt.message, **_fate(receipt, event, stage)})
 
 

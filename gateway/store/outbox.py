@@ -129,9 +129,10 @@ _MOVE: Final = Statement(
         cursor_xid=sa.bindparam("xid"),
         cursor_sequence=sa.bindparam("sequence"),
         next_number=sa.bindparam("number"),
-    )
+    ),
+    apart=True,
 )
-_INSERT: Final = insert_into(delivery)
+_INSERT: Final = insert_into(delivery, apart=True)
 _ATTEMPT: Final = Statement(
     delivery.update()
     .where(delivery.c.id == sa.bindparam("of"), delivery.c.delivered.is_(None))
@@ -139,12 +140,14 @@ _ATTEMPT: Final = Statement(
         attempts=delivery.c.attempts + sa.literal_column("1"),
         first_attempt=sa.func.coalesce(delivery.c.first_attempt, sa.bindparam("at")),
         delivered=sa.bindparam("done"),
-    )
+    ),
+    apart=True,
 )
 _WELL: Final = Statement(
     subscriber.update()
     .where(subscriber.c.id == sa.bindparam("of"), subscriber.c.failing_since.is_not(None))
-    .values(failing_since=None, retry_at=None, error=sa.literal_column("''"))
+    .values(failing_since=None, retry_at=None, error=sa.literal_column("''")),
+    apart=True,
 )
 _ILL: Final = Statement(
     subscriber.update()
@@ -153,7 +156,8 @@ _ILL: Final = Statement(
         failing_since=sa.func.coalesce(subscriber.c.failing_since, sa.bindparam("at")),
         retry_at=sa.bindparam("retry"),
         error=sa.bindparam("why"),
-    )
+    ),
+    apart=True,
 )
 
 
@@ -167,7 +171,6 @@ class Outbox(Subscribers):
 
     def events_after(self, sequence: int, types: Iterable[str], limit: int = BATCH) -> list[Event]:
         """Settled events of these types after the one of that sequence (0: from the first)."""
-        self.flush()
         row = self.link.one(_XID, {"sequence": sequence})
         values = {"xid": row[0] if row else -1, "sequence": sequence, "count": limit}
         found: list[Row] = []
@@ -199,13 +202,11 @@ class Outbox(Subscribers):
 
     def due(self, subscriber_id: str, now: datetime, limit: int = 50) -> list[Delivery]:
         """Deliveries to send now, in order; none while the subscriber waits for a retry."""
-        self.flush()
         values = {"of": subscriber_id, "now": microseconds(now), "count": limit}
         return [_delivery(row) for row in self.link.all(_DUE, values)]
 
     def behind(self, now: datetime) -> list[str]:
         """Active subscribers with something to read or to send that needn't wait for a retry."""
-        self.flush()
         return [row[0] for row in self.link.all(_BEHIND, {"now": microseconds(now)})]
 
 

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
 
 from gateway.errors import Conflict, Gone, InvalidSearch, NotFound, PreconditionFailed
 from gateway.fhir.json import dumps
 from gateway.fhir.search_parameters import extract
-from gateway.model import Context, Reference, Stored, ValidResource
+from gateway.model import Context, Reference, Resource, Stored, ValidResource
 from gateway.store.grants import Granting, visible
+from gateway.store.heads import Head, Known, parts
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.page import Page
 from gateway.store.search import index
-from gateway.store.session import Head, Session, moment
+from gateway.store.session import Session, moment
 from gateway.store.tables import resource, version
 
 Change = Literal["create", "update", "delete"]
@@ -58,19 +60,18 @@ _HISTORY: Final = Statement(
     .limit(sa.bindparam("count"))
 )
 _VERSIONS: Final = Statement(sa.select(sa.func.count()).where(_ANY, visible(version.c.version)))
-_UNSCOPED: Final = Statement(sa.select(*STORED).where(CURRENT, _NAMED))
 _SEEN: Final = Statement(
     sa.select(resource.c.key).where(_NAMED, sa.not_(resource.c.deleted), visible())
 )
-_INSERT: Final = insert_into(resource, resource.c.key)
-_VERSION: Final = insert_into(version, version.c.sequence)
-_UPDATE: Final = Statement(
-    resource.update()
-    .where(resource.c.key == sa.bindparam("of"))
-    .values(
-        {name: sa.bindparam(name) for name in ("version", "updated", "deleted", "kinds", "digest")}
+_NEW: Final = insert(resource).values({c: sa.bindparam(c.name) for c in resource.columns})
+_CHANGED: Final = ("version", "updated", "deleted", "kinds", "digest")
+_RESOURCE: Final = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=[resource.c.key],
+        set_={name: _NEW.excluded[name] for name in _CHANGED},
     )
 )
+_VERSION: Final = insert_into(version, version.c.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,10 @@ class Resources(Session):
 
     def read(self, context: Context, type_: str, id_: str) -> Stored:
         """The current version. Raises ``NotFound``, ``Gone``."""
-        self.flush()
         return _alive(self.link.one(_READ, {**self.who(context), "type": type_, "id": id_}))
 
     def vread(self, context: Context, type_: str, id_: str, number: int) -> Stored:
         """One version. Raises ``NotFound``; ``Gone`` where that version is the deletion."""
-        self.flush()
         values = {**self.who(context), "type": type_, "id": id_, "version": number}
         return _alive(self.link.one(_VREAD, values))
 
@@ -112,7 +111,6 @@ class Resources(Session):
 
         ``cursor`` is the last page's ``next``. Raises ``NotFound``, ``InvalidSearch``.
         """
-        self.flush()
         values = {**self.who(context), "type": type_, "id": id_}
         row = self.link.one(_VERSIONS, values)
         total = int(row[0]) if row else 0
@@ -138,6 +136,9 @@ class Resources(Session):
         literal = _LITERAL.fullmatch(reference)
         if literal is None:
             return True
+        known: Known | None = self.link.known.get((literal[1], literal[2]))
+        if known is not None and (context.admin or known.head.owner == context.agency):
+            return not known.head.deleted
         values = {**self.who(context), "type": literal[1], "id": literal[2]}
         return self.link.one(_SEEN, values) is not None
 
@@ -147,12 +148,23 @@ class Writing(Granting, Resources):
 
     def current(self, type_: str, id_: str) -> Stored | None:
         """The current version, whosoever it is: for the gateway's own merges. None if deleted."""
-        head = self._head(type_, id_)
-        if head is None or head.deleted:
+        known = self._known(type_, id_)
+        if known is None or known.head.deleted:
             return None
-        self.flush()
-        row = self.link.one(_UNSCOPED, {"type": type_, "id": id_})
-        return None if row is None else stored(row)
+        return _stored(type_, id_, known)
+
+    def owner(self, reference: Reference) -> str | None:
+        """Whose a resource is that is there."""
+        head = self._head(*parts(reference))
+        return None if head is None or head.deleted else head.owner
+
+    def content(self, reference: Reference) -> Resource | None:
+        """``current`` as an object, parsed once. It isn't to be changed.
+
+        Of what this transaction wrote it is what was written: without the hub's own meta.
+        """
+        known = self._known(*parts(reference))
+        return None if known is None or known.head.deleted else known.read()
 
     def put(
         self,
@@ -170,7 +182,8 @@ class Writing(Granting, Resources):
         create of what is there, ``NotFound``, ``Denied``, ``PreconditionFailed``.
         """
         type_, id_ = resource["resourceType"], resource["id"]
-        head = self._head(type_, id_)
+        was = self._known(type_, id_)
+        head = was.head if was else None
         self._check(context, head, interaction, if_match)
         meta, core = _taken_apart(resource)
         digest = hashlib.blake2b(meta + core, digest_size=16).digest()
@@ -178,9 +191,9 @@ class Writing(Granting, Resources):
             return self._unchanged(type_, id_)
         rows = index.filed(type_, extract(resource))
         fresh = self._next(head, owner or context.agency, rows, digest)
-        body = _body(type_, id_, fresh, meta, core)
+        known = Known(fresh, _body(type_, id_, fresh, meta, core), resource, fresh=True)
         change: Change = "create" if head is None else "update"
-        return self._write(type_, id_, head, fresh, rows, body, change)
+        return self._write(type_, id_, was, known, rows, change)
 
     def delete(
         self, context: Context, type_: str, id_: str, *, if_match: int | None = None
@@ -189,14 +202,15 @@ class Writing(Granting, Resources):
 
         Raises ``NotFound``, ``Denied``, ``PreconditionFailed``.
         """
-        head = self._head(type_, id_)
-        if head is None:
+        was = self._known(type_, id_)
+        if was is None:
             raise NotFound("no such resource")
+        head = was.head
         self._check(context, head, "update", if_match)
         if head.deleted:
             return self._unchanged(type_, id_)
         fresh = self._next(head, head.owner, {}, b"")._replace(deleted=True)
-        return self._write(type_, id_, head, fresh, {}, b"", "delete")
+        return self._write(type_, id_, was, Known(fresh, b"", fresh=True), {}, "delete")
 
     def _check(
         self, context: Context, head: Head | None, interaction: Change, if_match: int | None
@@ -214,7 +228,7 @@ class Writing(Granting, Resources):
     def _next(self, head: Head | None, owner: str, rows: index.Rows, digest: bytes) -> Head:
         now, held = self.clock(), index.kinds(rows)
         if head is None:
-            return Head(0, 1, now, owner, False, held, digest)
+            return Head(self.link.key(resource), 1, now, owner, False, held, digest)
         later = max(now, head.updated + 1)
         return Head(head.key, head.version + 1, later, head.owner, False, held, digest)
 
@@ -222,54 +236,60 @@ class Writing(Granting, Resources):
         self,
         type_: str,
         id_: str,
-        head: Head | None,
-        fresh: Head,
+        was: Known | None,
+        known: Known,
         rows: index.Rows,
-        body: bytes,
         change: Change,
     ) -> Written:
-        values = fresh._asdict()
-        if head is None:
-            key = self.link.key(_INSERT, {"type": type_, "id": id_, **values})
-            fresh = fresh._replace(key=key)
-            self._add_rows(key, rows)
+        fresh = known.head
+        if was is None:
+            for kind, found in rows.items():
+                self.link.later(index.INSERTS[kind], [(*row, fresh.key) for row in found])
         else:
-            self.link.run(_UPDATE, {"of": head.key, **values})
-            self._change_rows(head, rows)
-        row = (fresh.key, type_, fresh.version, change, fresh.updated, body)
-        self.later(_VERSION, row)
+            self._change_rows(was, rows)
+        key, number, updated, *rest = fresh
+        self.link.later(_RESOURCE, [(key, type_, id_, number, updated, *rest)])
+        self.link.later(_VERSION, [(key, type_, number, change, updated, known.body)])
+        self.link.known[type_, id_] = known
         self.touched.add(type_)
-        self._heads[type_, id_] = fresh
-        at = moment(fresh.updated)
-        return Written(type_, id_, fresh.version, at, fresh.owner, body, fresh.deleted, change)
+        return _written(type_, id_, known, change)
 
     def _unchanged(self, type_: str, id_: str) -> Written:
-        self.flush()
-        row = self.link.one(_UNSCOPED, {"type": type_, "id": id_})
-        if row is None:
+        known = self._known(type_, id_)
+        if known is None:
             raise NotFound("no such resource")
-        now = stored(row)
-        return Written(type_, id_, now.version, now.updated, now.owner, now.body, now.deleted, None)
+        return _written(type_, id_, known, None)
 
-    def _add_rows(self, key: int, rows: index.Rows) -> None:
-        for kind, found in rows.items():
-            self.later_all(index.INSERTS[kind], [(*row, key) for row in found])
-
-    def _change_rows(self, head: Head, rows: index.Rows) -> None:
+    def _change_rows(self, was: Known, rows: index.Rows) -> None:
         """Touch only the rows that differ: most of an update's are as they were."""
-        self.flush()
+        if was.fresh:
+            self.link.flush()  # two changes of one resource mustn't wait together
         for kind in range(len(index.TABLES)):
             new = rows.get(kind, set())
-            old = self._own_rows(head, kind)
-            if gone := [(*row, head.key) for row in old - new]:
-                self.link.many(index.DELETES[kind], gone)
-            if come := [(*row, head.key) for row in new - old]:
-                self.link.many(index.INSERTS[kind], come)
+            old = self._own_rows(was.head, kind)
+            if gone := [(*row, was.head.key) for row in old - new]:
+                self.link.later(index.DELETES[kind], gone)
+            if come := [(*row, was.head.key) for row in new - old]:
+                self.link.later(index.INSERTS[kind], come)
 
     def _own_rows(self, head: Head, kind: int) -> set[tuple[Any, ...]]:
         if not head.kinds >> kind & 1:
             return set()
         return {tuple(row) for row in self.link.all(index.OWN[kind], {"key": head.key})}
+
+
+def _stored(type_: str, id_: str, known: Known) -> Stored:
+    head = known.head
+    return Stored(
+        type_, id_, head.version, moment(head.updated), head.owner, known.body, bool(head.deleted)
+    )
+
+
+def _written(type_: str, id_: str, known: Known, change: Change | None) -> Written:
+    head = known.head
+    at = moment(head.updated)
+    gone = bool(head.deleted)
+    return Written(type_, id_, head.version, at, head.owner, known.body, gone, change)
 
 
 def _alive(row: Row | None) -> Stored:
@@ -294,7 +314,7 @@ def _taken_apart(resource: Mapping[str, Any]) -> tuple[bytes, bytes]:
     given = resource.get("meta", {})
     meta = {name: given[name] for name in given if name not in ("versionId", "lastUpdated")}
     rest = {name: resource[name] for name in resource if name not in ("resourceType", "id", "meta")}
-    return dumps(meta), dumps(rest)
+    return dumps(meta) if meta else b"{}", dumps(rest)
 
 
 def _body(type_: str, id_: str, head: Head, meta: bytes, core: bytes) -> bytes:

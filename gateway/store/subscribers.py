@@ -74,7 +74,7 @@ _MARK: Final = Statement(
 _CLAIM: Final = Statement(
     subscriber.update().where(_ID).values(fence=subscriber.c.fence + sa.literal_column("1"))
 )
-_FENCE: Final = Statement(sa.select(subscriber.c.fence).where(_ID))
+_FENCE: Final = Statement(sa.select(subscriber.c.fence).where(_ID), apart=True)
 _EMPTY: Final = Statement(delivery.delete().where(delivery.c.subscriber == sa.bindparam("of")))
 _REMOVE: Final = Statement(subscriber.delete().where(_ID))
 
@@ -97,12 +97,10 @@ class Subscribers(Session):
 
     def subscribers(self) -> list[Subscriber]:
         """Every subscriber, by id, whatever its status."""
-        self.flush()
         return [_standing(row).subscriber for row in self.link.all(_ALL, {})]
 
     def standing(self, subscriber_id: str) -> Standing | None:
         """One subscriber and how it stands."""
-        self.flush()
         row = self.link.one(_ONE, {"of": subscriber_id})
         return None if row is None else _standing(row)
 
@@ -115,7 +113,6 @@ class Subscribing(Subscribers):
 
         Put "active", it is tried again at once.
         """
-        self.flush()
         values = {name: getattr(told, name) for name in _NAMES}
         values |= {"headers": json.dumps(told.headers), "type": told.criteria.partition("?")[0]}
         if not self.link.run(_CHANGE, {**values, "of": told.id}):

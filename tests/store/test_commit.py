@@ -9,8 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +19,10 @@ from gateway.errors import SettingError, Unavailable
 from gateway.model import Event
 from gateway.store import Hub, Transaction, engine, open_hub
 from gateway.store.commit import start
+from tests.store.groups import held, outcome
 from tests.store.samples import CLINIC, create, ids, patient, search
 
 WRITER = Path(__file__).with_name("writer.py")
-
-
-@contextmanager
-def held(hub: Hub) -> Iterator[None]:
-    """Inside, the SQLite writer is busy with a unit, and what is submitted waits for the next."""
-    busy, release = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        busy.set()
-        assert release.wait(30)
-
-    done = hub.submit(hold)
-    assert busy.wait(30)
-    yield
-    release.set()
-    done.result()
 
 
 def put(id: str) -> Any:
@@ -49,11 +32,6 @@ def put(id: str) -> Any:
 def broken(unit: Transaction) -> None:
     unit.put(CLINIC, patient("broken"), interaction="create")
     raise ValueError("mine")
-
-
-def outcome(future: Future[Any]) -> str:
-    error = future.exception()
-    return type(error).__name__ if error else "done"
 
 
 @pytest.fixture

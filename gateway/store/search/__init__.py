@@ -29,7 +29,6 @@ class Searches(Session):
 
     def search(self, context: Context, query: Query) -> Page:
         """One page, and the total of all. Raises ``InvalidSearch`` for another's cursor."""
-        self.flush()
         found = sa.and_(*where(query.type, query.criteria), _SEEN)
         count = min(query.count, LARGEST)
         if count == 0:

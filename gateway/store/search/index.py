@@ -141,7 +141,7 @@ def _delete(table: sa.Table) -> Statement:
 
 def _of_resource(table: sa.Table) -> Statement:
     columns = [column for column in table.columns if column.name != "resource"]
-    return Statement(sa.select(*columns).where(table.c.resource == sa.bindparam("key")))
+    return Statement(sa.select(*columns).where(table.c.resource == sa.bindparam("key")), apart=True)
 
 
 INSERTS: Final = tuple(insert_into(table) for table in TABLES)
