@@ -2,6 +2,9 @@
 
 Every command reads the settings (environment, prefix ``GATEWAY_``); ``serve`` and ``demo`` take
 each of them as a flag too, after its name: ``gateway serve --port 9000``.
+
+Commands import ``gateway.app`` themselves: the processes that translate import this module too, as
+Python's ``spawn`` has it, and need none of what ``app`` brings along.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsConfigDict
 
-from gateway import app as composition
 from gateway.errors import GatewayError
 from gateway.settings import Settings
 
@@ -53,7 +55,9 @@ def settings_from(arguments: list[str]) -> Settings:
 @cli.command(context_settings=FLAGS)
 def serve(context: typer.Context) -> None:
     """Run the gateway: HTTP and MLLP, until SIGTERM; then drain and stop."""
-    composition.serve(settings_from(context.args))
+    from gateway import app
+
+    app.serve(settings_from(context.args))
 
 
 @cli.command(context_settings=FLAGS)
@@ -63,8 +67,10 @@ def demo(context: typer.Context) -> None:
     With --once (or GATEWAY_DEMO_ONCE=1) plays its scenes, prints how each referral closed, and
     exits 0 only if every loop closed.
     """
+    from gateway import app
+
     arguments = ["--demo-once" if word == "--once" else word for word in context.args]
-    raise typer.Exit(composition.demo(settings_from(arguments)))
+    raise typer.Exit(app.demo(settings_from(arguments)))
 
 
 @agency_cli.command("add")
@@ -78,7 +84,9 @@ def agency_add(
     Without --folder the agency.yaml is sought as agencies/ID in GATEWAY_MAPPINGS, then among the
     shipped ones; an agency that only speaks FHIR needs none. Adding it again renews it.
     """
-    with composition.opened(settings_from([])) as pipeline:
+    from gateway import app
+
+    with app.opened(settings_from([])) as pipeline:
         agency = pipeline.add_agency(id, folder.resolve() if folder else None, name)
     print(f"{agency.name} is a member: {agency.organization}")
 
@@ -86,7 +94,9 @@ def agency_add(
 @agency_cli.command("list")
 def agency_list() -> None:
     """Print the members, a line each."""
-    with composition.opened(settings_from([])) as pipeline:
+    from gateway import app
+
+    with app.opened(settings_from([])) as pipeline:
         for agency in pipeline.members:
             print(f"{agency.id}\t{agency.name}")
 
@@ -100,10 +110,12 @@ def key_create(
     ] = None,
 ) -> None:
     """Create a key and print it, once, as the last word. Only its hash is stored."""
+    from gateway import app
+
     if bool(agency) == admin:
         print("name an agency, or say --admin", file=sys.stderr)
         raise typer.Exit(2)
-    with composition.opened(settings_from([])) as pipeline:
+    with app.opened(settings_from([])) as pipeline:
         secret = pipeline.members.add_key(agency, admin=admin, granted=frozenset(scope or ()))
     print(f"{'admin' if admin else agency} key, shown this once: {secret}")
 
@@ -113,7 +125,9 @@ def openapi(
     out: Annotated[Path | None, typer.Option(help="the file to write; default stdout")] = None,
 ) -> None:
     """Print the OpenAPI document that the running gateway serves."""
-    document = composition.openapi()
+    from gateway import app
+
+    document = app.openapi()
     if out:
         out.write_text(document, encoding="utf-8")
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -28,6 +28,10 @@ class Issue:
     severity: Severity = "error"
 
 
+UNSUPPORTED: Final = frozenset({"200", "201", "202", "203"})
+"""HL7 table 0357: message type, event code, processing id and version that aren't supported."""
+
+
 class GatewayError(Exception):
     """The root. ``issues`` holds one or more findings, the first of which names the error."""
 
@@ -35,7 +39,7 @@ class GatewayError(Exception):
     code: ClassVar[str] = "processing"
     condition: ClassVar[str] = "207"
     status: ClassVar[int] = 500
-    acknowledgement: ClassVar[Literal["AE", "AR"]] = "AE"
+    rejects: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -49,6 +53,11 @@ class GatewayError(Exception):
         super().__init__(text)
         first = Issue(text, place, code or self.code, condition or self.condition)
         self.issues: tuple[Issue, ...] = (first, *more)
+
+    @property
+    def acknowledgement(self) -> Literal["AE", "AR"]:
+        """HL7 v2.8.2 §2.9.2: AR for what isn't for us (its type, version or sender), else AE."""
+        return "AR" if self.rejects or self.issues[0].condition in UNSUPPORTED else "AE"
 
     @property
     def place(self) -> str | None:
@@ -66,6 +75,16 @@ class GatewayError(Exception):
         }
 
 
+class Internal(GatewayError):
+    """A fault of ours. Its text says the kind of the exception, and nothing that it said."""
+
+    stage = "store"
+    code = "exception"
+
+    def __init__(self, fault: BaseException) -> None:
+        super().__init__(f"an internal error: {type(fault).__name__}", place="MSH")
+
+
 class SettingError(GatewayError):
     """A setting, an agency's folder or a command's argument is unusable."""
 
@@ -81,7 +100,7 @@ class ReceiveError(GatewayError):
     code = "invalid"
     condition = "100"
     status = 400
-    acknowledgement = "AR"
+    rejects = True
 
 
 class ParseError(GatewayError):
@@ -112,7 +131,7 @@ class TranslateError(GatewayError):
 class InvalidResource(GatewayError):
     """A resource that isn't R4: gate 1 (schema), gate 2 (models) or a rule on top."""
 
-    stage = "fhir"
+    stage = "store"
     code = "invalid"
     condition = "102"
     status = 400
@@ -121,7 +140,7 @@ class InvalidResource(GatewayError):
 class InvalidSearch(GatewayError):
     """A search parameter, modifier or prefix that isn't one. ``place`` is the parameter."""
 
-    stage = "fhir"
+    stage = "store"
     code = "not-supported"
     status = 400
 
@@ -132,7 +151,7 @@ class Denied(GatewayError):
     stage = "protect"
     code = "forbidden"
     status = 403
-    acknowledgement = "AR"
+    rejects = True
 
 
 class Unauthenticated(Denied):

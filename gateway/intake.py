@@ -5,34 +5,46 @@ What fails is kept too, with its stage and place, in the same transaction as its
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
+from pathlib import PurePath
 from uuid import uuid4
 
+import structlog
+
 from gateway.admission import Change, Hall, admit
-from gateway.errors import GatewayError, Issue, ReceiveError, Unavailable
-from gateway.fhir import gates, json
+from gateway.errors import GatewayError, Internal, Issue, ReceiveError, TranslateError, Unavailable
+from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
-from gateway.members import KEEPER, Members
-from gateway.model import Acknowledge, Code, Context, Message, Receipt, Stage, Translation
+from gateway.members import KEEPER
+from gateway.model import Acknowledge, Agency, Code, Context, Message, Receipt, Stage, Translation
 from gateway.parse import PARSERS
 from gateway.route.referral import assign
 from gateway.store import Transaction
-from gateway.translate import merge, translate
+from gateway.translate import Library, merge, translate
+
+log = structlog.get_logger()
 
 Outcome = Translation | GatewayError
 """What a message means, or why nobody can tell."""
 
 
-def understand(members: Members, message: Message) -> Outcome:
-    """Parse and translate a message by its agency's maps. Pure but for reading the members."""
+def meant(library: Library, agency: Agency, message: Message) -> Outcome:
+    """Parse and translate a message by its agency's maps. Pure, and never raises."""
     try:
-        agency = members.get(message.agency) if message.agency else None
-        if agency is None:
-            raise ReceiveError("no agency declares this sender", place="MSH-4")
         record = PARSERS[message.kind](message.raw, charset=agency.charset)
-        return translate(members.library, agency, record)
+        translation = translate(library, agency, record)
     except GatewayError as error:
         return error
+    except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
+        return _fault(fault)
+    # Reading is lazy: what a parser mended is known after the last read.
+    return replace(translation, warnings=(*translation.warnings, *record.warnings))
+
+
+def nobodys() -> Outcome:
+    """What a message means whose sender no agency declares: nothing that may be acted on."""
+    return ReceiveError("no agency declares this sender", place="MSH-4")
 
 
 def take(
@@ -67,23 +79,45 @@ def _enter(
 ) -> tuple[Code, Stage | None, str, tuple[Issue, ...]]:
     """Store what a message led to: AA, its event and warnings. What fails leaves nothing."""
     try:
-        if isinstance(outcome, GatewayError):
-            raise outcome
+        translation = _translation(outcome)
         with tx.savepoint():
-            _store(hall, tx, message, outcome)
+            _store(hall, tx, message, translation)
     except Unavailable:
         raise
     except GatewayError as error:
         return error.acknowledgement, Stage(error.stage), "", error.issues
-    return "AA", None, outcome.event, outcome.warnings
+    except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
+        return "AE", Stage.STORE, "", _fault(fault).issues
+    return "AA", None, translation.event, translation.warnings
+
+
+def _translation(outcome: Outcome) -> Translation:
+    """What a message means. One that means nothing is refused: AA would say it was understood."""
+    if isinstance(outcome, GatewayError):
+        raise outcome
+    if not outcome.entries:
+        raise TranslateError("no segment here that its map reads", place="MSH", condition="100")
+    return outcome
+
+
+def _fault(fault: Exception) -> Internal:
+    """A fault of ours, logged by where it is and not by what it says, which may hold values."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    log.error(
+        "intake.fault",
+        error=type(fault).__name__,
+        at=[f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-5:]],
+    )
+    return Internal(fault)
 
 
 def _store(hall: Hall, tx: Transaction, message: Message, translation: Translation) -> None:
     context = Context(message.agency, message.channel)
+    entries = assign(translation.entries, hall.members.directory)
+    tx.fetch(entry.reference for entry in entries)
     changes = []
-    for entry in assign(translation.entries, hall.members.directory):
-        current = tx.current(entry.resource["resourceType"], entry.resource["id"])
-        body = merge(json.loads(current.body) if current else None, entry)
+    for entry in entries:
+        body = merge(tx.content(entry.reference), entry)
         changes.append(Change(gates.check(body, models=False)))
     written = admit(hall, tx, context, changes, trusted=True)
     source = provenance(

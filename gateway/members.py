@@ -54,6 +54,13 @@ class Members:
         self._refresh(FRESH if id in self._agencies else 0)
         return self._agencies.get(id)
 
+    def source(self, id: str) -> tuple[str, str, int] | None:
+        """Where a member's maps are read from: its id, its folder ("" if none), when added."""
+        if not id or self.get(id) is None:
+            return None
+        row = next(row for row in self._rows or () if row.id == id)
+        return row.id, row.folder, row.added
+
     def sender(self, application: str, facility: str) -> str | None:
         """The one member that declares this MSH-3.1 and MSH-4.1; the narrowest claim counts."""
         self._refresh(FRESH)

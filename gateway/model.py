@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,7 @@ class Stage(StrEnum):
     PARSE = "parse"
     TRANSLATE = "translate"
     IDENTIFY = "identify"
+    PROTECT = "protect"
     STORE = "store"
     ROUTE = "route"
     DELIVER = "deliver"
@@ -57,13 +58,19 @@ class Sender:
 class Closing:
     """How an agency that only speaks HL7 v2 hears of its referrals.
 
-    ``reply`` names what goes out on accept or reject ("rri", or "" for nothing), ``outcome`` what
-    goes out at the end ("oru", "rri" or ""), ``to`` the listener: ``mllp://host:port``.
+    Each names a kind of message, or "" for none: ``reply`` goes out on accept or reject ("rri",
+    "osu"), ``progress`` at each step after that ("osu", "rri"), ``outcome`` at the end ("oru",
+    "osu", "rri"), ``booking`` when an appointment is made, missed or given up ("siu"). ``to`` is
+    the listener: ``mllp://host:port``, or ``mllps://`` by TLS. ``acknowledgement``: what ends a
+    delivery; "" AA in original mode, "commit" CA in enhanced mode, "application" its AA after that.
     """
 
     reply: str = ""
     outcome: str = ""
     to: str = ""
+    progress: str = ""
+    booking: str = ""
+    acknowledgement: Literal["", "commit", "application"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,17 @@ class Node(Protocol):
     def text(self) -> str | None:
         """The unescaped text of the node's first leaf; None where empty, ``NULL`` for ``""``."""
 
+    @property
+    def form(self) -> Hashable | None:
+        """What nodes have in common that read alike; None where reading may leave a warning."""
+
+    @property
+    def shape(self) -> bytes:
+        """Which children there are, from 1, a byte each: 1 or 0. Of an undivided one, 1."""
+
+    def leaf(self, number: int) -> str | None:
+        """``child(number).text()``, without the child; None where there is none."""
+
     def child(self, number: int) -> Node | None:
         """The component (of a repetition) or subcomponent (of a component), from 1.
 
@@ -157,6 +175,10 @@ class Segment(Protocol):
     def ordinal(self) -> int: ...  # noqa: D102
     @property
     def index(self) -> int: ...  # noqa: D102
+
+    @property
+    def shape(self) -> bytes:
+        """Which fields have anything, a byte each, 1 or 0; the first byte stands for the name."""
 
     def repetitions(self, number: int) -> Sequence[Node]:
         """The field's repetitions; empty where the field is. MSH-1 and MSH-2 count as in HL7."""
@@ -193,6 +215,11 @@ class Entry:
     resource: Resource
     removes: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
+
+    @property
+    def reference(self) -> Reference:
+        """``Type/id``."""
+        return f"{self.resource['resourceType']}/{self.resource['id']}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from gateway.errors import InvalidResource, Unavailable
 from gateway.fhir import bundle, gates, json
 from gateway.fhir.query import Query
 from gateway.fhir.search import matches, parse_query
-from gateway.intake import take, understand
+from gateway.intake import Outcome, take
 from gateway.members import Members
 from gateway.model import (
     Acknowledge,
@@ -37,6 +37,7 @@ from gateway.protect.least import narrowed, shown
 from gateway.settings import Settings
 from gateway.store import Hub, Kept, Page, Transaction, Written
 from gateway.translate import Library
+from gateway.understanding import Understanding
 from gateway.work import Work
 
 T = TypeVar("T")
@@ -59,6 +60,11 @@ class Pipeline:
         self.members = Members(hub, library)
         self.authenticate = self.members.authenticate
         self._hall = Hall(self.members, guard, hub.secret)
+        self._understanding = Understanding(
+            self.members, settings.folders, settings.translators if work else 0
+        )
+        self.start = self._understanding.start
+        self.stop = self._understanding.stop
         self._outgoing = Outgoing(hub, self.members, settings, guard, work)
         self.drain = self._outgoing.drain
         self.close = self._outgoing.close
@@ -77,8 +83,22 @@ class Pipeline:
         """
         now = datetime.now(UTC)
         message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
-        outcome = understand(self.members, message)
-        return self._submit(lambda tx: take(self._hall, tx, message, outcome, acknowledge))
+        receipt: Future[Receipt] = Future()
+        receipt.set_running_or_notify_cancel()  # a sender who leaves doesn't undo what it sent
+
+        def understood(asked: Future[Outcome]) -> None:
+            try:
+                outcome = asked.result()
+                stored = self._submit(
+                    lambda tx: take(self._hall, tx, message, outcome, acknowledge)
+                )
+            except BaseException as fault:  # noqa: BLE001 - handed on to who waits
+                receipt.set_exception(fault)
+            else:
+                stored.add_done_callback(lambda done: _hand_on(done, receipt))
+
+        self._understanding(message).add_done_callback(understood)
+        return receipt
 
     # --- what comes in as FHIR --------------------------------------------------------------------
 
@@ -239,6 +259,14 @@ class Pipeline:
         except Unavailable:
             return False
         return True
+
+
+def _hand_on(done: Future[T], to: Future[T]) -> None:
+    fault = done.exception()
+    if fault is None:
+        to.set_result(done.result())
+    else:
+        to.set_exception(fault)
 
 
 def _answers(context: Context, query: Query, stored: Stored) -> bool:

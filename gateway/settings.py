@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +35,20 @@ class Settings(BaseSettings):
         description="PEM of the CA for client certificates; set, one is required, and its "
         "subject's CN or a DNS name is the agency's id",
     )
+    mllp_client_ca: Path | None = Field(
+        None, description="PEM of the CA of mllps:// receivers; unset, the system's are trusted"
+    )
+    mllp_client_cert: Path | None = Field(
+        None, description="PEM certificate that we show to mllps:// receivers"
+    )
+    mllp_client_key: Path | None = Field(None, description="PEM key of mllp_client_cert")
     mappings: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders searched for agencies and maps, before the shipped ones"
+    )
+    translators: int = Field(
+        default_factory=lambda: max(0, min(4, (os.cpu_count() or 1) - 1)),
+        ge=0,
+        description="processes that parse and translate beside the one that writes",
     )
     message_limit: int = Field(10 * 2**20, gt=0, description="largest message or body, bytes")
     idle_timeout: float = Field(600, gt=0, description="an MLLP connection may be silent so long")

@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
@@ -244,6 +246,19 @@ class Work:
             await DBOS.delete_workflows_async([each.workflow_id for each in ended])
 
 
+class _Connection(sqlite3.Connection):
+    """A connection on which ``unixepoch('subsec')`` works.
+
+    SQLite has it since 3.42; from Python 3.12 on DBOS takes that for granted, but Debian 12's
+    Python 3.12 and 3.13 link 3.40, where it gives NULL.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if sqlite3.sqlite_version_info < (3, 42):
+            self.create_function("unixepoch", 1, lambda _: time.time())
+
+
 def _config(settings: Settings) -> Any:
     """DBOS's configuration: its own file on SQLite, and nothing that calls out."""
     url = settings.work_database
@@ -253,6 +268,7 @@ def _config(settings: Settings) -> Any:
         "system_database_url": url,
         "application_version": VERSION,
         "executor_id": "gateway" if embedded else f"{socket.gethostname()}-{settings.port}",
+        "db_engine_kwargs": {"connect_args": {"factory": _Connection}} if embedded else {},
         "enable_otlp": False,
         "max_executor_threads": _THREADS,
         "log_level": "WARNING",

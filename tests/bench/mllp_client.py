@@ -14,18 +14,19 @@ import time
 from pathlib import Path
 
 START, END = b"\x0b", b"\x1c\r"
+NUMBERED = {"RF1": 6, "PID": 3, "PV1": 19, "OBR": 3}
+"""What must be another's with another patient: the field that identifies, by segment."""
 
 
 def numbered(sample: str, number: str) -> bytes:
-    """The sample as another message, of another referral, about another patient, framed."""
+    """The sample as another message, referral, patient, visit and laboratory order, framed."""
     segments = [line.split("|") for line in sample.replace("\n", "\r").split("\r") if line]
     for fields in segments:
         if fields[0] == "MSH":
             fields[9] = number
-        elif fields[0] == "RF1":
-            fields[6] = "^".join([number, *fields[6].split("^")[1:]])
-        elif fields[0] == "PID":
-            fields[3] = "^".join([number, *fields[3].split("~")[0].split("^")[1:]])
+        elif fields[0] in NUMBERED:
+            field = NUMBERED[fields[0]]
+            fields[field] = "^".join([number, *fields[field].split("~")[0].split("^")[1:]])
     return START + "\r".join("|".join(fields) for fields in segments).encode() + b"\r" + END
 
 

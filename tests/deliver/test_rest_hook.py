@@ -142,18 +142,13 @@ def test_a_redirect_is_not_followed(line: str) -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize(
-    ("value", "least", "most"),
-    [
-        ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True), 500, 601),
-    ],
-)
 @pytest.mark.parametrize("line", ["429 Too Many", "503 Busy"])
-def test_retry_after_is_handed_on(line: str, value: str, least: float, most: float) -> None:
-    after = failure(status(line, f"Retry-After: {value}")).retry_after
+def test_retry_after_is_handed_on(line: str) -> None:
+    assert failure(status(line, "Retry-After: 120")).retry_after == 120
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    after = failure(status(line, f"Retry-After: {date}")).retry_after
     assert after is not None
-    assert least <= after <= most
+    assert 3000 < after <= 3600
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "", "Thu, 01 Jan 1970 00:00:00 GMT"])

@@ -28,7 +28,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority")
     new_key = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     ca = ["-x509", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA"]
-    run(folder, [*new_key, *ca, "-addext", "basicConstraints=critical,CA:TRUE"])
+    ca_uses = [
+        each
+        for use in ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign")
+        for each in ("-addext", use)
+    ]
+    run(folder, [*new_key, *ca, *ca_uses])
     for name, alternative in (
         ("server", "DNS:localhost,IP:127.0.0.1"),
         ("cedar-general", "DNS:cedar.example"),

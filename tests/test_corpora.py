@@ -1,0 +1,87 @@
+"""Every published message through the whole pipeline: answered for a reason, and kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.members import KEEPER
+from gateway.model import Receipt
+from gateway.pipeline import Pipeline
+from gateway.receive.arrival import acknowledger
+from gateway.settings import Settings
+from gateway.store import Hub, open_hub
+from gateway.translate import load
+from tests.corpora import Sample, messages, needs_corpora
+
+pytestmark = needs_corpora
+
+SUPPORTED = {
+    f"{kind}^{event}"
+    for kind, events in {
+        "ADT": ("A01", "A04", "A08", "A28", "A31"),
+        "REF": ("I12", "I14"),
+        "ORU": ("R01",),
+    }.items()
+    for event in events
+}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    hub = open_hub(f"sqlite:///{tmp_path_factory.mktemp('corpora') / 'hub.sqlite'}")
+    yield hub
+    hub.close()
+
+
+@pytest.fixture(scope="module")
+def answers(hub: Hub) -> list[tuple[Sample, Receipt]]:
+    settings = Settings()
+    pipeline = Pipeline(hub, load(settings.folders), settings)
+    pipeline.add_agency("cedar-general", None)
+
+    def send(sample: Sample) -> Receipt:
+        control_id, acknowledge = acknowledger(sample.raw)
+        return pipeline.accept(
+            "cedar-general", "mllp", sample.raw, control_id, acknowledge
+        ).result()
+
+    return [(sample, send(sample)) for sample in messages()]
+
+
+def test_each_is_answered_and_a_refusal_names_its_place(
+    answers: list[tuple[Sample, Receipt]],
+) -> None:
+    table: Counter[tuple[str, str, str, str]] = Counter()
+    for sample, receipt in answers:
+        source = Path(sample.file).parts[0]
+        why = ""
+        if receipt.acknowledgement != "AA" and not receipt.repeated:
+            first = receipt.issues[0]
+            assert first.place, sample
+            why = f"{first.place}: {first.text}"
+        table[sample.msh9, receipt.acknowledgement, source, why] += 1
+        assert receipt.answer.startswith(b"MSH"), sample
+        assert f"MSA|{receipt.acknowledgement}|".encode() in receipt.answer.replace(b"^", b"|")
+    print()
+    for (event, code, source, why), count in sorted(table.items()):
+        print(f"{count:4} {event:10} {code} {source:26} {why}")
+    assert len(answers) > 700
+
+
+def test_what_is_not_supported_yet_is_refused_as_that(
+    answers: list[tuple[Sample, Receipt]],
+) -> None:
+    for sample, receipt in answers:
+        if sample.msh9 not in SUPPORTED and not receipt.repeated:
+            assert receipt.acknowledgement in ("AE", "AR"), sample
+            assert receipt.issues[0].condition in ("100", "101", "102", "200", "201"), sample
+
+
+def test_none_is_lost(hub: Hub, answers: list[tuple[Sample, Receipt]]) -> None:
+    with hub.read() as reader:
+        for sample, receipt in answers:
+            assert reader.kept(KEEPER, receipt.message).message.raw == sample.raw
