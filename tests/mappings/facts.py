@@ -1,19 +1,20 @@
 """What a FHIR resource states, as facts: (type, path, value), comparable between converters.
 
 Ids, literal references, narratives and metadata are no facts: each converter has its own. Paths are
-without indices, values are text in small letters; ``Z`` and ``+00:00`` are one.
+without indices, values are text in small letters, times are in UTC and to the second.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 _OWN = frozenset({"id", "reference", "resourceType", "div"})
 _TOP = frozenset({"meta", "text", "language", "implicitRules"})
-_UTC = re.compile(r"(?<=\d)(?:\+00:00|z)$")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dt[\d:.]+(?:z|[+-]\d\d:\d\d)")
 
 
 class Fact(NamedTuple):
@@ -53,4 +54,10 @@ def _plain(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float | Decimal):
         return f"{float(value):g}"
-    return _UTC.sub("", " ".join(str(value).casefold().split()))
+    plain = " ".join(str(value).casefold().split())
+    return _instant(plain) if _TIME.fullmatch(plain) else plain
+
+
+def _instant(text: str) -> str:
+    at = datetime.fromisoformat(text.upper())
+    return at.astimezone(UTC).isoformat(timespec="seconds").casefold()
