@@ -1,12 +1,15 @@
 """The loop closes: what a clinic that only speaks HL7 v2 is sent of its own referrals.
 
-Its subscriber is ``close:<agency>``. Each move of a Task that a message of its own asked for
-becomes the message that its closing profile names, and once the clinic's system has acknowledged
-it the Task says so.
+Its subscribers are ``close:<agency>``, told of Tasks, and ``close:<agency>:asks``, told of its own
+questions: a REF^I13 or I15 makes a CommunicationRequest about the Task. Each move of a Task that a
+message of its own asked for becomes the messages that its closing profile names, a question its
+answer, and once the clinic's system has acknowledged them the Task says so.
 """
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import close
@@ -15,10 +18,18 @@ from gateway.close.case import Case
 from gateway.errors import CloseError, NotFound
 from gateway.fhir import gates, json
 from gateway.fhir.search import parse_query
-from gateway.members import KEEPER, Members
-from gateway.model import Context, Delivery, Event, Record, Resource, Subscriber
+from gateway.members import KEEPER, QUESTION, Members
+from gateway.model import Agency, Context, Delivery, Event, Record, Resource, Stored, Subscriber
 from gateway.parse import PARSERS
-from gateway.store import Hub, Kept, Reader, Transaction
+from gateway.store import Hub, Reader, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a version or a question calls for: the case, and the kinds of messages, in order."""
+
+    case: Case
+    kinds: tuple[str, ...]
 
 
 class Closings:
@@ -28,90 +39,128 @@ class Closings:
         self._hub = hub
         self._members = members
 
-    def kind(self, told: Subscriber, event: Event) -> str | None:
-        """The kind of message ("rri", "oru") that this version of a Task calls for, or None."""
+    def concerns(self, told: Subscriber, event: Event) -> bool:
+        """Whether this version of a Task, or this question, calls for any message."""
+        return self._told(told, event) is not None
+
+    def message(self, told: Subscriber, delivery: Delivery) -> bytes:
+        """The messages, unframed, one after another; of a Task the same bytes at every attempt.
+
+        Raises:
+            CloseError: what they must tell of isn't there, or the profile no longer asks for them.
+        """
+        found = self._told(told, delivery.event)
+        if found is None:
+            raise CloseError("the closing profile asks for nothing here", place="closes-loops-by")
+        made = [
+            close.build(kind, replace(found.case, control_id=control_id(delivery, number)))
+            for number, kind in enumerate(found.kinds)
+        ]
+        return b"".join(made)
+
+    def note(self, tx: Transaction, told: Subscriber, delivery: Delivery, at: datetime) -> None:
+        """The clinic acknowledged: the Task says of which messages and when; a question is done."""
+        found = self._told(told, delivery.event)
+        current = tx.current("Task", str(found.case.task["id"])) if found else None
+        if found is None or current is None:
+            return
+        task = json.loads(current.body)
+        for number, kind in enumerate(found.kinds):
+            task = loop.delivered(task, kind, control_id(delivery, number), at)
+        _put(tx, current, task)
+        event = delivery.event
+        question = tx.current(QUESTION, event.id) if event.type == QUESTION else None
+        if question is not None:
+            _put(tx, question, {**json.loads(question.body), "status": "completed"})
+
+    def _told(self, told: Subscriber, event: Event) -> Told | None:
         agency = self._members.get(told.agency)
         if agency is None or agency.closing is None:
             return None
+        context = Context(told.agency, told.id)
         with self._hub.read() as reader:
-            after = _status(reader, event, event.version)
-            before = _status(reader, event, event.version - 1)
-            found = loop.what_to_send(agency.closing, before, after or "")
-            asked = _asked(reader, Context(told.agency, told.id), event) if found else None
-            return found if asked else None
+            task, before = _moved(reader, context, event)
+            asked = _messages(reader, context, event, agency.charset) if task else ()
+            if task is None or not asked:
+                return None
+            case = self._case(reader, context, agency, task, asked[0], event.at)
+            if case.status == "cancelled" and event.type == "Task":
+                latest = _messages(reader, context, event, agency.charset, newest=True)
+                answers = (replace(case, original=each) for each in latest)
+                case = next((each for each in answers if each.is_withdrawal), case)
+        kinds = loop.messages(agency.closing, before, case)
+        return Told(case, kinds) if kinds else None
 
-    def message(self, told: Subscriber, delivery: Delivery) -> bytes:
-        """The message itself, unframed; the same bytes at every attempt.
-
-        Raises:
-            CloseError: what it must tell of isn't there, or the profile no longer asks for it.
-        """
-        kind = self.kind(told, delivery.event)
-        if kind is None:
-            raise CloseError("the closing profile asks for nothing here", place="closes-loops-by")
-        with self._hub.read() as reader:
-            case = self._case(reader, told, delivery)
-        return close.build(kind, case)
-
-    def note(self, tx: Transaction, told: Subscriber, delivery: Delivery, at: datetime) -> None:
-        """The clinic acknowledged: the Task says of which message, and when."""
-        current = tx.current("Task", delivery.event.id)
-        kind = self.kind(told, delivery.event)
-        if current is None or kind is None:
-            return
-        noted = loop.delivered(json.loads(current.body), kind, control_id(delivery), at)
-        owner = Context(current.owner, "gateway")
-        tx.put(owner, gates.check(noted, models=False), interaction="update")
-
-    def _case(self, reader: Reader, told: Subscriber, delivery: Delivery) -> Case:
-        context, event = Context(told.agency, told.id), delivery.event
-        task = json.loads(reader.vread(context, "Task", event.id, event.version).body)
-        kept = _asked(reader, context, event)
-        if kept is None:
-            raise CloseError("the message that asked is gone", place="Task")
+    def _case(
+        self,
+        reader: Reader,
+        context: Context,
+        agency: Agency,
+        task: Resource,
+        asked: Record,
+        at: datetime,
+    ) -> Case:
         performer = self._members.directory.by_reference(_target(task.get("owner")))
-        agency = self._members.get(performer) if performer else None
+        answering = self._members.get(performer) if performer else None
         return Case(
-            original=self._parsed(kept, told.agency),
+            original=asked,
             task=task,
             request=_read(reader, context, _target(task.get("focus"))),
             outputs=_outputs(reader, context, task),
-            performer=agency.name if agency else "",
-            control_id=control_id(delivery),
-            at=event.at,
+            performer=answering.name if answering else "",
+            control_id="",
+            at=at,
+            acknowledgement=agency.closing.acknowledgement if agency.closing else "",
         )
 
-    def _parsed(self, kept: Kept, agency: str) -> Record:
-        member = self._members.get(agency)
-        charset = member.charset if member else "auto"
-        return PARSERS[kept.message.kind](kept.message.raw, charset=charset)
+
+def control_id(delivery: Delivery, number: int = 0) -> str:
+    """MSH-10 of a delivery's message of that number: 20 characters, the same over all attempts."""
+    id_ = delivery.id.replace("-", "").upper()
+    return f"{id_[:18]}-{number}" if number else id_[:20]
 
 
-def control_id(delivery: Delivery) -> str:
-    """MSH-10 of a delivery's message: 20 characters, the same over all attempts."""
-    return delivery.id.replace("-", "")[:20].upper()
+def _moved(
+    reader: Reader, context: Context, event: Event
+) -> tuple[Resource | None, Resource | None]:
+    """The Task and the version before it; of a question, the Task as it stands now, twice."""
+    if event.type == "Task":
+        return _version(reader, context, event, 0), _version(reader, KEEPER, event, -1)
+    question = _version(reader, context, event, 0) or {}
+    abouts = (_target(each) for each in question.get("about") or [])
+    about = next((each for each in abouts if each.startswith("Task/")), "")
+    if question.get("status") != "active" or not about:
+        return None, None
+    task = _read(reader, context, about)
+    return task, task
 
 
-def _asked(reader: Reader, context: Context, event: Event) -> Kept | None:
-    """The agency's own message that made the Task, by its first Provenance; None where none did."""
-    pairs = [("target", f"{event.type}/{event.id}"), ("_sort", "_lastUpdated"), ("_count", "1")]
-    found = reader.search(context, parse_query("Provenance", pairs)).entries
-    if not found:
-        return None
-    entity = json.loads(found[0].body).get("entity") or [{}]
-    message = ((entity[0].get("what") or {}).get("identifier") or {}).get("value")
+def _version(reader: Reader, context: Context, event: Event, past: int) -> Resource | None:
     try:
-        return reader.kept(context, message) if message else None
+        return json.loads(reader.vread(context, event.type, event.id, event.version + past).body)
     except NotFound:
         return None
 
 
-def _status(reader: Reader, event: Event, version: int) -> str | None:
-    try:
-        body = reader.vread(KEEPER, event.type, event.id, version).body
-    except NotFound:
-        return None
-    return str(json.loads(body).get("status"))
+def _messages(
+    reader: Reader, context: Context, event: Event, charset: str, *, newest: bool = False
+) -> tuple[Record, ...]:
+    """The agency's own messages that wrote a resource, by their Provenance; the first, or the last
+    ten. The first is what asked; what takes a referral back is among the last."""
+    order, count = ("-_lastUpdated", "10") if newest else ("_lastUpdated", "1")
+    pairs = [("target", f"{event.type}/{event.id}"), ("_sort", order), ("_count", count)]
+    found = []
+    for stored in reader.search(context, parse_query("Provenance", pairs)).entries:
+        entity = json.loads(stored.body).get("entity") or [{}]
+        message = ((entity[0].get("what") or {}).get("identifier") or {}).get("value")
+        with contextlib.suppress(NotFound):
+            found += [reader.kept(context, message).message] if message else []
+    return tuple(PARSERS[each.kind](each.raw, charset=charset) for each in found)
+
+
+def _put(tx: Transaction, current: Stored, resource: Resource) -> None:
+    owner = Context(current.owner, "gateway")
+    tx.put(owner, gates.check(resource, models=False), interaction="update")
 
 
 def _outputs(reader: Reader, context: Context, task: Resource) -> list[Resource]:

@@ -20,6 +20,7 @@ from gateway.deliver import Doors
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.failure import Failure
 from gateway.deliver.retry import Policy, next_attempt
+from gateway.deliver.tls import client_tls
 from gateway.errors import GatewayError, Gone, NotFound
 from gateway.fhir import gates, json
 from gateway.fhir.query import Query
@@ -42,7 +43,7 @@ class Outgoing:
         self._hub = hub
         self._work = work
         self._policy = Policy.of(settings)
-        self._doors = Doors(guard)
+        self._doors = Doors(guard, client_tls(settings))
         self._closings = Closings(hub, members)
         self._concerned: dict[str, list[str]] | None = None
 
@@ -94,11 +95,12 @@ class Outgoing:
         if event.interaction == "delete":
             return False
         seen = json.loads(shown(Context(told.agency, told.id), stored).body)
-        if told.is_closing and not loop.is_news(str(seen.get("status"))):
+        task = seen.get("resourceType") == "Task"
+        if told.is_closing and task and not loop.is_news(str(seen.get("status"))):
             return False
         if not matches(_query(told.criteria), seen):
             return False
-        return not told.is_closing or self._closings.kind(told, event) is not None
+        return not told.is_closing or self._closings.concerns(told, event)
 
     def _due(self, id: str) -> list[tuple[Subscriber, Delivery]]:
         with self._hub.read() as reader:

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.close import oru, rri
+from gateway.close import oru, osu, rri, siu
 from gateway.close.case import Case
 from gateway.errors import CloseError
 
-KINDS: Final[Mapping[str, Callable[[Case], bytes]]] = {"rri": rri.build, "oru": oru.build}
-"""What an agency may name in ``Closing.reply`` and ``Closing.outcome``."""
+KINDS: Final[Mapping[str, Callable[[Case], bytes]]] = {
+    "rri": rri.build,
+    "osu": osu.build,
+    "oru": oru.build,
+    "siu": siu.build,
+}
+"""What a closing profile may name. A daily digest and MDM^T02 are not among them."""
 
 
 def build(kind: str, case: Case) -> bytes:

@@ -1,10 +1,15 @@
-"""The case that a closing message tells of, and what it repeats of the message that asked."""
+"""The case that a closing message tells of, and what it repeats of the message that asked.
+
+A referral asks by REF^I12 (chapter 11), and is modified, cancelled and asked after by I13 to I15;
+an order that refers, by OMG^O19 or ORM^O01 (chapter 4; IHE 360X).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from gateway.errors import CloseError
 from gateway.model import NULL, Node, Record, Resource, Segment
@@ -12,14 +17,25 @@ from gateway.model import NULL, Node, Record, Resource, Segment
 _ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 
 
+CODE: Final = {1: 1}
+NAME: Final = {1: 1, 2: 1, 3: 1}
+NUMBER: Final = {1: 1, 2: 1, 3: 1, 4: 1}
+PERSON: Final = {n: 3 if n == 9 else 1 for n in range(1, 10)}
+"""What is repeated of a code, a name, an EI and an XCN: components and their subcomponents."""
+
+_CANCELS: Final = frozenset({"CA", "DC"})
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """All that a closing message is built from.
 
-    ``original`` is the parsed message that asked (REF^I12); ``task`` the version that moved,
-    ``request`` its ServiceRequest, ``outputs`` the resources that Task.output refers to, in
-    order. ``performer`` is the answering agency's name. ``control_id`` becomes MSH-10 and must
-    be the same over all attempts (at most 20 characters before v2.6); ``at`` is MSH-7, aware.
+    ``original`` is the parsed message that is answered: the asker's own that made this version of
+    the Task (REF^I13, I14, ORC-1 CA) or asks after it (I15), else the one that made the Task;
+    ``task`` the version that moved, ``request`` its ServiceRequest, ``outputs`` the resources that
+    Task.output refers to, in order. ``performer`` is the answering agency's name. ``control_id``
+    becomes MSH-10 and must be the same over all attempts (at most 20 characters before v2.6);
+    ``at`` is MSH-7, aware. ``acknowledgement`` is the profile's (``model.Closing``).
     """
 
     original: Record
@@ -29,6 +45,7 @@ class Case:
     performer: str
     control_id: str
     at: datetime
+    acknowledgement: str = ""
 
     @property
     def status(self) -> str:
@@ -40,6 +57,51 @@ class Case:
         """Why, in the performer's words; "" where nothing is said."""
         said = self.task.get("statusReason") or {}
         return str(said.get("text") or "")
+
+    @property
+    def trigger(self) -> str:
+        """MSH-9.2 of the message that is answered: "I12", "O19"."""
+        return self._header(9, {1: 0, 2: 1}).strip("^")
+
+    @property
+    def is_order(self) -> bool:
+        """Whether an order asked (OMG, ORM), not a REF."""
+        return self._header(9, CODE) != "REF"
+
+    @property
+    def is_withdrawal(self) -> bool:
+        """Whether the message that is answered takes the referral back: REF^I14, or ORC-1 CA."""
+        if not self.is_order:
+            return self.trigger == "I14"
+        return field(self.order("ORC"), 1, CODE) in _CANCELS
+
+    @property
+    def answered(self) -> str:
+        """MSH-10 of the message that is answered."""
+        return self._header(10, CODE)
+
+    @property
+    def originator(self) -> str:
+        """The referral's id as its sender wrote it, an EI; else the id of the message that asked.
+
+        RF1-6, else RF1-11; of an order ORC-2, else OBR-2.
+        """
+        ways = (("ORC", 2), ("OBR", 2)) if self.is_order else (("RF1", 6), ("RF1", 11))
+        said = (field(self.order(name), number, NUMBER) for name, number in ways)
+        return next((each for each in said if each and not each.startswith("^")), self.answered)
+
+    def order(self, name: str) -> Segment | None:
+        """The ORC or OBR that this case is of, where an original has several; else the first.
+
+        It is known by its number, which stands among the request's identifiers.
+        """
+        numbers = {str(each.get("value")) for each in self.request.get("identifier") or []}
+        found = [each for each in self.original.segments if each.name == name]
+        own = (each for each in found if _leaf(each, 2) in numbers)
+        return next(own, found[0] if found else None)
+
+    def _header(self, number: int, parts: Mapping[int, int]) -> str:
+        return field(segment(self.original, "MSH"), number, parts)
 
 
 def escape(text: str) -> str:
@@ -86,3 +148,8 @@ def _component(node: Node | None, subcomponents: int) -> str:
 def _text(node: Node | None) -> str:
     text = node.text() if node else None
     return "" if text is None or text == NULL else escape(text)
+
+
+def _leaf(of: Segment, number: int) -> str | None:
+    nodes = of.repetitions(number)
+    return nodes[0].text() if nodes else None

@@ -10,16 +10,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from gateway.close.case import Case
+from gateway.close.standing import appointments, booking
 from gateway.fhir import codes
 from gateway.model import Closing, Resource
 
-_NEWS: Final[Mapping[str, Literal["reply", "outcome"]]] = {
+_NEWS: Final[Mapping[str, Literal["reply", "progress", "outcome"]]] = {
     "accepted": "reply",
     "rejected": "reply",
+    "in-progress": "progress",
+    "on-hold": "progress",
     "completed": "outcome",
     "failed": "outcome",
     "cancelled": "outcome",
 }
+"""Which part of a closing profile speaks when a Task comes into a status. Expired is cancelled."""
+
+_QUESTIONS: Final = frozenset({"I13", "I15"})
+"""The events of a REF that moves nothing and is answered all the same."""
 
 
 def is_news(status: str) -> bool:
@@ -28,16 +36,42 @@ def is_news(status: str) -> bool:
 
 
 def what_to_send(closing: Closing, before: str | None, after: str) -> str | None:
-    """The kind of message ("rri", "oru") that a Task's move calls for, or None.
+    """The kind of message ("rri", "osu", "oru") that a Task's move calls for, or None.
 
     ``before`` and ``after`` are Task.status of two successive versions (None: there was none).
-    A refusal is both the reply and the end: an agency that wants no reply gets its outcome.
+    A refusal is both the reply and the end: an agency that wants no reply gets its outcome. One
+    that follows each step and names no outcome is told the end as a step.
     """
     if before == after or after not in _NEWS:
         return None
-    if after == "rejected":
-        return closing.reply or closing.outcome or None
-    return (closing.reply if _NEWS[after] == "reply" else closing.outcome) or None
+    reply, progress, outcome = closing.reply, closing.progress, closing.outcome
+    kinds = {"reply": reply, "progress": progress, "outcome": outcome or progress}
+    kind = kinds[_NEWS[after]]
+    return (kind or outcome if after == "rejected" else kind) or None
+
+
+def messages(closing: Closing, before: Resource | None, case: Case) -> tuple[str, ...]:
+    """The kinds of messages that a version of a Task calls for, in order; often none.
+
+    ``before`` is the version before that of ``case`` (None: there was none); the very same for a
+    REF that only asks or modifies. Who takes a referral back is answered as one who asks. An order
+    is answered by OSU, not RRI, where the profile has it. An appointment is told beside the rest.
+    """
+    kind = what_to_send(closing, str(before["status"]) if before else None, case.status)
+    if kind and case.is_withdrawal and case.status == "cancelled":
+        kind = closing.reply or kind
+    elif before is case.task and not case.is_order and case.trigger in _QUESTIONS:
+        kind = closing.reply
+    if kind == "rri" and case.is_order and "osu" in (closing.progress, closing.outcome):
+        kind = "osu"
+    booked = closing.booking if _booked(case.task) not in ((), _booked(before or {})) else ""
+    return tuple(filter(None, (kind, booked)))
+
+
+def _booked(task: Resource) -> tuple[str, ...]:
+    """What a Task says of appointments: the event of its SIU and which; () for nothing."""
+    event = booking(task)
+    return (event, *appointments(task)) if event else ()
 
 
 def delivered(task: Resource, kind: str, control_id: str, at: datetime) -> Resource:

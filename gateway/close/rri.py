@@ -1,19 +1,22 @@
-"""RRI^I12: the answer to a referral (HL7 v2.3 to 2.8, chapter 11, return referral information).
+"""RRI^I12 to I15: the answer to a referral (HL7 v2.3 to 2.8, chapter 11, return referral).
 
-RF1-1 from table 0283 says how it stands, MSA-2 which message it answers, NTE why. An agency
-whose profile has RRI for the outcome too is told it in NTE, after the same structure.
+It answers in the event of the message that asked: I13 a modification, I14 a cancellation, I15 a
+status query. RF1-1 from table 0283 says how it stands, MSA-2 which message it answers, PV1 the
+visit that came of it, NTE why. An end is told in OBR, OBX and NTE.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
-from gateway.close.case import Case, escape, field, required
+from gateway.close.case import NAME, Case, escape, field
+from gateway.close.result import order, results
 from gateway.close.served import services
+from gateway.close.standing import standing
 from gateway.close.structure import (
     finish,
-    originator,
+    moment,
     ours,
     patient,
     put,
@@ -22,40 +25,42 @@ from gateway.close.structure import (
     version,
     wording,
 )
-from gateway.errors import CloseError
+from gateway.model import Resource
 
-STATUS: Final[Mapping[str, str]] = {
-    "requested": "P^Pending^HL70283",
-    "accepted": "A^Accepted^HL70283",
-    "in-progress": "A^Accepted^HL70283",
-    "on-hold": "A^Accepted^HL70283",
-    "completed": "A^Accepted^HL70283",
-    "rejected": "R^Rejected^HL70283",
-    "failed": "R^Rejected^HL70283",
-    "cancelled": "R^Rejected^HL70283",
+REFERRAL_STATUS: Final[Mapping[str, str]] = {
+    "P": "P^Pending^HL70283",
+    "A": "A^Accepted^HL70283",
+    "R": "R^Rejected^HL70283",
+    "E": "E^Expired^HL70283",
 }
-"""Task.status to RF1-1, by our ConceptMap (referral-protocol.md, section 3)."""
+EVENTS: Final = frozenset({"I12", "I13", "I14", "I15"})
 
 _ENDS: Final = frozenset({"completed", "failed", "cancelled"})
-_PERSON: Final = {1: 1, 2: 1, 3: 1}
+_CLASSES: Final = {"AMB": "O", "IMP": "I", "ACUTE": "I", "NONAC": "I", "EMER": "E", "OBSENC": "B"}
+"""R4's v3-ActCode to table 0004; an Appointment makes an outpatient."""
 
 
 def build(case: Case) -> bytes:
     """The RRI for the Task as it stands, unframed. Raises CloseError."""
-    if case.status not in STATUS:
-        raise CloseError("an RRI has no word for this status", place="Task.status")
-    message = start(case, "RRI", "I12")
+    message = start(case, "RRI", case.trigger if case.trigger in EVENTS else "I12")
     put(message.msa, 1, "AA")
-    put(message.msa, 2, field(required(case.original, "MSH"), 10, {1: 1}))
-    put(message.rf1, 1, STATUS[case.status])
-    put(message.rf1, 6, originator(case))
+    put(message.msa, 2, case.answered)
+    put(message.rf1, 1, REFERRAL_STATUS[standing(case).referral])
+    put(message.rf1, 6, case.originator)
     put(message.rf1, 9, stamp(case.at))
     put(message.rf1, 11, ours(case))
+    old = version(case) == "2.3"
     for role, name in _providers(case):
-        prd = message.add_group(_group(case)).add_segment("PRD")
+        prd = message.add_group(f"RRI_I12_PROVIDER{'' if old else '_CONTACT'}").add_segment("PRD")
         put(prd, 1, role)
         put(prd, 2, name)
     patient(case, message.pid)
+    if case.status in _ENDS:
+        told = message.add_group(f"RRI_I12_{'RESULTS' if old else 'OBSERVATION'}")
+        order(case, told.obr)
+        results(case, told, f"RRI_I12_{'OBSERVATION' if old else 'RESULTS_NOTES'}")
+    for visit in _visits(case):
+        _visit(message.add_group(f"RRI_I12_{'' if old else 'PATIENT_'}VISIT").pv1, visit)
     for number, line in enumerate(_remarks(case), 1):
         nte = message.add_segment("NTE")
         put(nte, 1, str(number))
@@ -63,16 +68,31 @@ def build(case: Case) -> bytes:
     return finish(message, case)
 
 
-def _group(case: Case) -> str:
-    return "RRI_I12_PROVIDER" if version(case) == "2.3" else "RRI_I12_PROVIDER_CONTACT"
-
-
 def _providers(case: Case) -> Iterator[tuple[str, str]]:
     """(PRD-1, PRD-2): the referring provider as the sender wrote it, and who answers."""
     for each in case.original.segments:
         if each.name == "PRD" and field(each, 1, {1: 1}) == "RP":
-            yield field(each, 1, _PERSON), field(each, 2, _PERSON)
+            yield field(each, 1, NAME), field(each, 2, NAME)
     yield "RT^Referred to Provider^HL70286", escape(case.performer)
+
+
+def _visits(case: Case) -> list[Resource]:
+    """The visit that came of the referral: the last among the outputs, an Encounter first."""
+    for type_ in ("Encounter", "Appointment"):
+        found = [each for each in case.outputs if each.get("resourceType") == type_]
+        if found:
+            return found[-1:]
+    return []
+
+
+def _visit(pv1: Any, visit: Resource) -> None:
+    """Fill PV1: patient class, our number of the visit, and when it begins."""
+    booked = visit["resourceType"] == "Appointment"
+    begins = visit.get("start") if booked else (visit.get("period") or {}).get("start")
+    code = "AMB" if booked else (visit.get("class") or {}).get("code")
+    put(pv1, 2, _CLASSES.get(str(code), "O"))
+    put(pv1, 19, f"{visit['id']}^^^CAREGATEWAY^VN")
+    put(pv1, 44, moment(str(begins)) if begins else "")
 
 
 def _remarks(case: Case) -> Iterator[str]:

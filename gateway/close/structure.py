@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.close.case import Case, er7, escape, field, required, segment
+from gateway.close.case import CODE, NAME, Case, er7, escape, field, required, segment
 from gateway.errors import CloseError
 from gateway.model import Node
 
@@ -27,11 +27,27 @@ What we send is the same in 2.7 and 2.8; hl7apy's OBR of 2.8 lacks the withdrawn
 
 FALLBACK: Final = "2.5.1"
 
+STRUCTURES: Final[Mapping[str, str]] = {
+    "RRI": "RRI_I12",
+    "ORU": "ORU_R01",
+    "OSU": "OSU_O51",
+    "SIU": "SIU_S12",
+}
+"""MSH-9.1 to MSH-9.3, the same for all events of ours."""
+
+LATEST: Final[Mapping[str, str]] = {"SIU": "2.6"}
+"""The last version whose structure serves: SCH of 2.7 lacks the withdrawn SCH-11, as OBR above."""
+
+_X360: Final = "360X"
 _HD: Final = {1: 1, 2: 1, 3: 1}
 _CX: Final = {1: 1, 4: 3, 5: 1}
-_NAME: Final = {1: 1, 2: 1, 3: 1}
-_EI: Final = {1: 1, 2: 1, 3: 1, 4: 1}
-_CODE: Final = {1: 1}
+_MODES: Final[Mapping[str, tuple[str, str]]] = {
+    "": ("", ""),
+    "commit": ("AL", "NE"),
+    "application": ("AL", "AL"),
+}
+"""MSH-15 and MSH-16 by ``Closing.acknowledgement``; both empty is original mode."""
+
 _SYSTEMS: Final[Mapping[str, str]] = {  # HL7 table 0396
     "http://snomed.info/sct": "SCT",
     "http://loinc.org": "LN",
@@ -46,28 +62,35 @@ _PYTHON: Final[Mapping[str, str]] = {  # HL7 table 0211 to Python's names
 
 def version(case: Case) -> str:
     """The version to answer in: the sender's, else 2.5.1."""
-    said = field(segment(case.original, "MSH"), 12, _CODE)
+    said = field(segment(case.original, "MSH"), 12, CODE)
     return said if said in VERSIONS else FALLBACK
 
 
-def start(case: Case, kind: str, event: str) -> Any:
-    """An hl7apy message with its header filled; ``kind`` "RRI", ``event`` "I12"."""
+def start(case: Case, kind: str, event: str, profile: Mapping[str, Any] | None = None) -> Any:
+    """An hl7apy message with its header filled; ``kind`` "RRI", ``event`` "I12".
+
+    ``profile`` is hl7apy's message profile where it has no structure of its own.
+    """
     from hl7apy.consts import VALIDATION_LEVEL
     from hl7apy.core import Message
 
-    number = version(case)
-    structure = {"RRI": "RRI_I12", "ORU": "ORU_R01"}[kind]
-    message = Message(
-        structure, version=VERSIONS[number], validation_level=VALIDATION_LEVEL.TOLERANT
-    )
+    number, structure = version(case), STRUCTURES[kind]
+    built = min(VERSIONS[number], LATEST.get(kind, VERSIONS[number]))
+    tolerant = VALIDATION_LEVEL.TOLERANT
+    message = Message(structure, version=built, validation_level=tolerant, reference=profile)
     asked, msh = required(case.original, "MSH"), message.msh
     for ours, theirs in ((3, 5), (4, 6), (5, 3), (6, 4)):
         put(msh, ours, field(asked, theirs, _HD))
     put(msh, 7, stamp(case.at))
     put(msh, 9, f"{kind}^{event}" + (f"^{structure}" if number != "2.3" else ""))
     put(msh, 10, case.control_id)
-    put(msh, 11, field(asked, 11, _CODE) or "P")
+    put(msh, 11, field(asked, 11, CODE) or "P")
     put(msh, 12, number)
+    accept, application = _MODES[case.acknowledgement]
+    put(msh, 15, accept)
+    put(msh, 16, application)
+    if field(asked, 21, CODE) == _X360 and number >= "2.5":
+        put(msh, 21, _X360)  # IHE 360X knows its own by this
     return message
 
 
@@ -75,8 +98,8 @@ def patient(case: Case, pid: Any) -> None:
     """Fill PID with no more than it takes to know the patient again: ids, name, birth date."""
     asked = required(case.original, "PID")
     put(pid, 3, "~".join(filter(None, map(_identifier, asked.repetitions(3)))))
-    put(pid, 5, field(asked, 5, _NAME) or "^^^^^^U")
-    born = re.match(r"\d{8}|\d{6}|\d{4}", field(asked, 7, _CODE))
+    put(pid, 5, field(asked, 5, NAME) or "^^^^^^U")
+    born = re.match(r"\d{8}|\d{6}|\d{4}", field(asked, 7, CODE))
     put(pid, 7, born[0] if born else "")
 
 
@@ -87,14 +110,6 @@ def _identifier(node: Node) -> str:
         return ""
     parts = text.split("^")
     return text if len(parts) == 5 else "^".join([*parts, *[""] * (4 - len(parts)), "U"])
-
-
-def originator(case: Case) -> str:
-    """The referral's id as its sender wrote it (RF1-6), else the id of the message that asked."""
-    said = field(segment(case.original, "RF1"), 6, _EI)
-    if said and not said.startswith("^"):
-        return said
-    return field(segment(case.original, "MSH"), 10, _CODE)
 
 
 def ours(case: Case) -> str:
@@ -135,7 +150,7 @@ def _charset(text: str, case: Case) -> str:
     """MSH-18 for a text: "" for ASCII."""
     if text.isascii():
         return ""
-    said = field(segment(case.original, "MSH"), 18, _CODE)
+    said = field(segment(case.original, "MSH"), 18, CODE)
     try:
         text.encode(_PYTHON[said])
     except (KeyError, UnicodeEncodeError):

@@ -7,6 +7,7 @@ hub's, and ``pipeline`` joins them.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
@@ -29,8 +30,11 @@ class Channel(Protocol):
         """Let go of connections."""
 
 
-CHANNELS: Final[Mapping[str, Callable[[Guard], Channel]]] = {"rest-hook": RestHook, "mllp": Mllp}
-"""What ``Subscriber.channel`` may name."""
+CHANNELS: Final[Mapping[str, Callable[[Guard, ssl.SSLContext | None], Channel]]] = {
+    "rest-hook": lambda guard, _: RestHook(guard),
+    "mllp": Mllp,
+}
+"""What ``Subscriber.channel`` may name; the context is that of ``mllps://``."""
 
 
 ANYWHERE: Final = ("0.0.0.0/0", "::/0")
@@ -40,11 +44,13 @@ class Doors:
     """All channels of one process. Used on one event loop alone; opened by the first delivery.
 
     ``guard`` holds for what subscribers asked for. Where a closing profile leads, the gateway's
-    keeper wrote in agency.yaml: a clinic's listener stands in a private network as a rule.
+    keeper wrote in agency.yaml: a clinic's listener stands in a private network as a rule. ``tls``
+    is ``tls.client_tls``'s; without it the system's authorities are trusted.
     """
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, tls: ssl.SSLContext | None = None) -> None:
         self._guards = {False: guard, True: Guard(ANYWHERE)}
+        self._tls = tls
         self._open: dict[tuple[str, bool], Channel] = {}
 
     async def send(
@@ -59,7 +65,8 @@ class Doors:
             raise Failure("there is no such channel", permanent=True)
         door = (subscriber.channel, subscriber.is_closing)
         if door not in self._open:
-            self._open[door] = CHANNELS[subscriber.channel](self._guards[subscriber.is_closing])
+            made = CHANNELS[subscriber.channel]
+            self._open[door] = made(self._guards[subscriber.is_closing], self._tls)
         await self._open[door].send(subscriber, delivery, payload, secret)
 
     async def close(self) -> None:

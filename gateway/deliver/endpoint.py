@@ -27,7 +27,7 @@ from gateway.deliver.failure import Failure
 from gateway.errors import SettingError
 
 PLACE: Final = "Subscription.channel.endpoint"
-PORTS: Final = {"http": 80, "https": 443, "mllp": 2575}
+PORTS: Final = {"http": 80, "https": 443, "mllp": 2575, "mllps": 2575}
 
 _INSIDE: Final = tuple(
     ip_network(text)

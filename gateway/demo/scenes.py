@@ -80,8 +80,13 @@ async def clinic_cancels(cast: Cast, person: Person) -> Loop:
     _, how = await _accepted(asked)
     await asked.clinic.send(f"REF^I14 cancels {asked.number}", templates.CANCEL, asked.values)
     await asked.partner.cancelled(asked.number)
-    outcome = await _outcome(asked)
-    return await _closed(cast, asked, "cancelled", f"{how}, REF^I14, {outcome}")
+    await asked.clinic.hear(
+        f"RRI^I14 that answers the cancellation of {asked.number}",
+        lambda heard: (
+            heard.event == "RRI^I14" and heard.field("RF1", 6).split("^")[0] == asked.number
+        ),
+    )
+    return await _closed(cast, asked, "cancelled", f"{how}, REF^I14, RRI^I14")
 
 
 async def clinic_is_down(cast: Cast, person: Person) -> Loop:
@@ -181,7 +186,8 @@ async def _outcome(asked: Asked) -> str:
 
 
 async def _closed(cast: Cast, asked: Asked, status: str, how: str) -> Loop:
-    kind = "rri" if status == "rejected" else asked.clinic.profile.outcome
+    answered = status in ("rejected", "cancelled")
+    kind = "rri" if answered else asked.clinic.profile.outcome
     delivered = await cast.desks[asked.clinic.id].delivered(asked.number, status, kind)
     return Loop(
         asked.number, asked.clinic.name, asked.partner.name, status, how, delivered, closed=True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.model import HUB, Agency, Closing, Sender
@@ -31,7 +32,13 @@ _KEYS: Final = frozenset(
     | {"closes-loops-by"}
 )
 _FEED: Final = frozenset({"kind", "timezone", "charset", "sending"})
-_OUTCOMES: Final = frozenset({"oru", "rri"})
+_OUTCOMES: Final = frozenset({"oru", "osu", "rri"})
+_CLOSING: Final = frozenset({"rri", "osu", "outcome", "siu", "to", "acknowledgement"})
+_MODES: Final[Mapping[str, Literal["", "commit", "application"]]] = {
+    "original": "",
+    "commit": "commit",
+    "application": "application",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +154,29 @@ def _closing(body: Block) -> Closing | None:
     if (item := body.get("closes-loops-by")) is None:
         return None
     found = block(item, "'closes-loops-by'")
-    found.refuse_unknown(frozenset({"rri", "outcome", "to"}), "'closes-loops-by'")
-    reply = "rri" if "rri" in found.items and flag(found.items["rri"], "'rri'") else ""
+    found.refuse_unknown(_CLOSING, "'closes-loops-by'")
+    rri, osu, siu = (_told(found, kind) for kind in ("rri", "osu", "siu"))
     outcome = text(found.items["outcome"], "'outcome'") if "outcome" in found.items else ""
     if outcome and outcome not in _OUTCOMES:
         refuse(found.places["outcome"], f"'outcome' is {' or '.join(sorted(_OUTCOMES))}")
     to = text(found.items["to"], "'to'") if "to" in found.items else ""
-    if to and not re.fullmatch(r"mllp://[^/:\s]+:\d{1,5}", to):
-        refuse(found.places["to"], "'to' is mllp://host:port")
-    return Closing(reply, outcome, to)
+    if to and not re.fullmatch(r"mllps?://[^/:\s]+:\d{1,5}", to):
+        refuse(found.places["to"], "'to' is mllp://host:port, or mllps://host:port")
+    return Closing(rri or osu, outcome, to, progress=osu, booking=siu, acknowledgement=_mode(found))
+
+
+def _told(found: Block, kind: str) -> str:
+    """The kind of message where the agency wants it, else ""."""
+    return kind if kind in found.items and flag(found.items[kind], f"'{kind}'") else ""
+
+
+def _mode(found: Block) -> Literal["", "commit", "application"]:
+    if "acknowledgement" not in found.items:
+        return ""
+    said = text(found.items["acknowledgement"], "'acknowledgement'")
+    if said not in _MODES:
+        refuse(found.places["acknowledgement"], f"'acknowledgement' is {' or '.join(_MODES)}")
+    return _MODES[said]
 
 
 def _tables(body: Block, folder: Path, shown: str) -> dict[str, Table]:

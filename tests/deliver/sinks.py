@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -68,31 +69,57 @@ async def http(answer: Answer) -> AsyncIterator[tuple[str, list[Request]]]:
         yield f"http://127.0.0.1:{port}", got
 
 
+@dataclass
+class Inbox:
+    """What an MLLP listener got: the messages, and by which connection (from 1) each came."""
+
+    messages: list[bytes]
+    by: list[int]
+    connections: int = 0
+
+
 @asynccontextmanager
-async def mllp(reply: Callable[[bytes], bytes | None]) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def mllp(
+    reply: Callable[[bytes], bytes | None], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """(its address, the messages that it got); a reply of None hangs up."""
-    got: list[bytes] = []
+    async with inbox(reply, tls) as (address, got):
+        yield address, got.messages
+
+
+@asynccontextmanager
+async def inbox(
+    reply: Callable[[bytes], bytes | None], tls: ssl.SSLContext | None = None, limit: int = 1000
+) -> AsyncIterator[tuple[str, Inbox]]:
+    """(its address, what it got); it hangs up where the reply is None, and after ``limit``."""
+    got = Inbox([], [])
 
     async def serve(reader: Reader, writer: Writer) -> None:
+        got.connections += 1
+        number = got.connections
         try:
-            frame = await reader.readuntil(b"\x1c\r")
-            got.append(frame[1:-2])
-            answer = reply(got[-1])
-            if answer is not None:
+            for _ in range(limit):
+                frame = await reader.readuntil(b"\x1c\r")
+                got.messages.append(frame[1:-2])
+                got.by.append(number)
+                answer = reply(got.messages[-1])
+                if answer is None:
+                    break
                 writer.write(answer)
                 await writer.drain()
-                await reader.read()
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
-    async with listening(serve) as port:
-        yield f"mllp://127.0.0.1:{port}", got
+    async with listening(serve, tls) as port:
+        yield f"mllp{'s' if tls else ''}://127.0.0.1:{port}", got
 
 
 @asynccontextmanager
-async def listening(serve: Callable[[Reader, Writer], Awaitable[None]]) -> AsyncIterator[int]:
+async def listening(
+    serve: Callable[[Reader, Writer], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """The port of a server on loopback whose connections end with it."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -102,7 +129,7 @@ async def listening(serve: Callable[[Reader, Writer], Awaitable[None]]) -> Async
         tasks.add(task)
         await serve(reader, writer)
 
-    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    server = await asyncio.start_server(tracked, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -20,8 +20,9 @@ WRONG = [
     ("no timezone", START + "feeds: [{kind: hl7v2, timezone: Mars/X}]\n", 3, "no timezone"),
     ("no charset", START + "feeds: [{kind: hl7v2, charset: x-y}]\n", 3, "no charset"),
     ("an empty sender", START + "feeds: [{kind: hl7v2, sending: {}}]\n", 3, "a sender has"),
-    ("an unknown outcome", START + "closes-loops-by: {outcome: fax}\n", 3, "oru or rri"),
+    ("an unknown outcome", START + "closes-loops-by: {outcome: fax}\n", 3, "oru or osu or rri"),
     ("no listener", START + "closes-loops-by: {to: 'http://x'}\n", 3, "mllp://host:port"),
+    ("no such mode", START + "closes-loops-by: {acknowledgement: loud}\n", 3, "original or commit"),
     ("rri as text", START + "closes-loops-by: {rri: sometimes}\n", 3, "true or false"),
     ("half an identifier", START + "identifiers: [{value: x}]\n", 3, "'system' is missing"),
 ]
