@@ -15,7 +15,7 @@ from gateway.errors import Denied, NotFound
 from gateway.model import Context, Grant, Reference
 from gateway.store.heads import Head, Heads, parts
 from gateway.store.link import Statement
-from gateway.store.session import microseconds
+from gateway.store.session import microseconds, moment
 from gateway.store.tables import grants, resource
 
 
@@ -47,6 +47,11 @@ _ADMIN: Final = sa.bindparam("admin", type_=sa.Boolean())
 
 _RIGHTS: Final = Statement(
     sa.select(grants.c.rights).where(grants.c.resource == sa.bindparam("key"), *live())
+)
+_GIVEN: Final = Statement(
+    sa.select(grants.c.agency, grants.c.because, grants.c.until, grants.c.rights).where(
+        grants.c.resource == sa.bindparam("key"), grants.c.revoked.is_(None)
+    )
 )
 _NEW: Final = insert(grants).values({c: sa.bindparam(c.name) for c in grants.columns})
 _GRANT: Final = Statement(
@@ -89,6 +94,15 @@ class Granting(Heads):
         until = None if grant.until is None else microseconds(grant.until)
         why = (grant.agency, grant.because, head.version)
         self.link.later(_GRANT, [(head.key, *why, until, grant.rights, None)])
+
+    def granted(self, reference: Reference) -> list[Grant]:
+        """Every right to a resource that was given and not ended."""
+        head = self._head(*parts(reference))
+        rows = self.link.all(_GIVEN, {"key": head.key}) if head else []
+        return [
+            Grant(reference, agency, because, None if until is None else moment(until), rights)
+            for agency, because, until, rights in rows
+        ]
 
     def revoke(self, because: Reference) -> int:
         """End every grant that was given for this reason, now. How many ended."""

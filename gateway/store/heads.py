@@ -28,6 +28,7 @@ class Head(NamedTuple):
     deleted: bool
     kinds: int
     digest: bytes
+    said: int | None
 
 
 @dataclass(slots=True)

@@ -21,17 +21,18 @@ from gateway.store.tables import message
 class Kept:
     """A message and its fate: ``stage``, ``place`` and ``reason`` are "" where it was accepted.
 
+    One that is only "received" is on disk and still to be understood; it has no answer yet.
     ``reused``: its control id had come before, with another body.
     """
 
     message: Message
     event: str
-    status: Literal["accepted", "failed"]
+    status: Literal["received", "accepted", "failed"]
     stage: str
     place: str
     reason: str
     reused: bool
-    acknowledgement: Literal["AA", "AE", "AR"]
+    acknowledgement: Literal["", "AA", "AE", "AR"]
     answer: bytes
 
 
@@ -78,6 +79,15 @@ _RENEW: Final = Statement(
     .where(message.c.id == sa.bindparam("of"))
     .values({name: sa.bindparam(name) for name in _FATE})
 )
+_UNFINISHED: Final = Statement(  # worded so that the partial index serves
+    sa.select(*_KEPT)
+    .where(
+        message.c.status == sa.literal_column("'received'"), message.c.key > sa.bindparam("after")
+    )
+    .order_by(message.c.key)
+    .limit(1)
+    .add_columns(message.c.key)
+)
 _ONE: Final = Statement(sa.select(*_KEPT).where(message.c.id == sa.bindparam("id")))
 _LIST: Final = Statement(
     sa.select(*_KEPT)
@@ -123,9 +133,19 @@ class Messages(Session):
         values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
         return [_kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
 
+    def unfinished_message(self, after: int) -> tuple[Message, int] | None:
+        """The next message that is only received, past a key (0 at first), and its own key."""
+        row = self.link.one(_UNFINISHED, {"after": after})
+        return None if row is None else (_kept(row[:-1]).message, row[-1])
+
 
 class Keeping(Messages):
     """Keeps messages."""
+
+    def message_received(self, message: Message) -> None:
+        """Keep a message before anybody has understood it; ``renew`` tells its fate."""
+        fate: dict[str, Any] = dict.fromkeys(_FATE, "")
+        self._keep(message, {**fate, "status": "received", "answer": b""})
 
     def message(
         self, message: Message, receipt: Receipt, *, event: str = "", stage: Stage | None = None
@@ -136,6 +156,9 @@ class Keeping(Messages):
         receipt's first issue. Written at once, so that a repetition that ran at the same time
         is told here (PostgreSQL runs the unit again, and ``repeat`` finds the answer).
         """
+        self._keep(message, _fate(receipt, event, stage))
+
+    def _keep(self, message: Message, fate: dict[str, Any]) -> None:
         self.link.run(
             _INSERT,
             {
@@ -147,7 +170,7 @@ class Keeping(Messages):
                 "digest": _digest(message.raw),
                 "received": microseconds(message.received),
                 "raw": message.raw,
-                **_fate(receipt, event, stage),
+                **fate,
             },
         )
 

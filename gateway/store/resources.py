@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -24,10 +25,13 @@ from gateway.store.heads import Head, Known, parts
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.page import Page
 from gateway.store.search import index
-from gateway.store.session import Session, moment
-from gateway.store.tables import resource, version
+from gateway.store.session import Session, microseconds, moment
+from gateway.store.tables import reference, resource, version
 
 Change = Literal["create", "update", "delete"]
+
+SHARED: Final = frozenset({"Location", "Organization", "Practitioner", "PractitionerRole"})
+"""What messages about many patients repeat. That one does isn't noted: they would all wait here."""
 
 _LITERAL: Final = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/[0-9]+)?")
 
@@ -64,12 +68,24 @@ _SEEN: Final = Statement(
     sa.select(resource.c.key).where(_NAMED, sa.not_(resource.c.deleted), visible())
 )
 _NEW: Final = insert(resource).values({c: sa.bindparam(c.name) for c in resource.columns})
-_CHANGED: Final = ("version", "updated", "deleted", "kinds", "digest")
+_CHANGED: Final = ("version", "updated", "deleted", "kinds", "digest", "said")
 _RESOURCE: Final = Statement(
     _NEW.on_conflict_do_update(
         index_elements=[resource.c.key],
         set_={name: _NEW.excluded[name] for name in _CHANGED},
     )
+)
+_REFERRING: Final = Statement(
+    sa.select(resource.c.type, resource.c.id)
+    .distinct()
+    .where(
+        reference.c.resource == resource.c.key,
+        reference.c.target == sa.bindparam("target"),
+        reference.c.type == sa.bindparam("of"),
+        resource.c.owner == sa.bindparam("owner"),
+        sa.not_(resource.c.deleted),
+    )
+    .order_by(resource.c.type, resource.c.id)
 )
 _VERSION: Final = insert_into(version, version.c.sequence)
 
@@ -158,6 +174,17 @@ class Writing(Granting, Resources):
         head = self._head(*parts(reference))
         return None if head is None or head.deleted else head.owner
 
+    def said(self, reference: Reference) -> datetime | None:
+        """The time that the newest message about a resource bears; None where none did."""
+        head = self._head(*parts(reference))
+        return None if head is None or head.said is None else moment(head.said)
+
+    def referring(self, owner: str, target: Reference) -> list[Reference]:
+        """What an agency has that refers to ``target``, as far as search parameters tell."""
+        type_, id_ = parts(target)
+        values = {"target": index.equal_text(id_), "of": type_, "owner": owner}
+        return [f"{row[0]}/{row[1]}" for row in self.link.all(_REFERRING, values)]
+
     def content(self, reference: Reference) -> Resource | None:
         """``current`` as an object, parsed once. It isn't to be changed.
 
@@ -174,11 +201,13 @@ class Writing(Granting, Resources):
         interaction: Literal["create", "update"],
         if_match: int | None = None,
         owner: str | None = None,
+        said: datetime | None = None,
     ) -> Written:
         """Store a resource with its id as a new version, unless it is the current one.
 
         ``if_match`` is the version that must be current; ``owner`` (default: the caller's agency)
-        owns what is made new. An update of what isn't there makes it. Raises ``Conflict`` for a
+        owns what is made new; ``said`` is the time of the message that says so. An update of what
+        isn't there makes it. Raises ``Conflict`` for a
         create of what is there, ``NotFound``, ``Denied``, ``PreconditionFailed``.
         """
         type_, id_ = resource["resourceType"], resource["id"]
@@ -188,9 +217,11 @@ class Writing(Granting, Resources):
         meta, core = _taken_apart(resource)
         digest = hashlib.blake2b(meta + core, digest_size=16).digest()
         if head is not None and not head.deleted and head.digest == digest:
+            self._confirm(type_, id_, said)
             return self._unchanged(type_, id_)
         rows = index.filed(type_, extract(resource))
         fresh = self._next(head, owner or context.agency, rows, digest)
+        fresh = fresh._replace(said=_newer(fresh.said, said))
         known = Known(fresh, _body(type_, id_, fresh, meta, core), resource, fresh=True)
         change: Change = "create" if head is None else "update"
         return self._write(type_, id_, was, known, rows, change)
@@ -228,9 +259,10 @@ class Writing(Granting, Resources):
     def _next(self, head: Head | None, owner: str, rows: index.Rows, digest: bytes) -> Head:
         now, held = self.clock(), index.kinds(rows)
         if head is None:
-            return Head(self.link.key(resource), 1, now, owner, False, held, digest)
+            return Head(self.link.key(resource), 1, now, owner, False, held, digest, None)
         later = max(now, head.updated + 1)
-        return Head(head.key, head.version + 1, later, head.owner, False, held, digest)
+        number = head.version + 1
+        return Head(head.key, number, later, head.owner, False, held, digest, head.said)
 
     def _write(
         self,
@@ -254,6 +286,17 @@ class Writing(Granting, Resources):
         self.touched.add(type_)
         return _written(type_, id_, known, change)
 
+    def _confirm(self, type_: str, id_: str, said: datetime | None) -> None:
+        """A newer message says the same."""
+        known = self._known(type_, id_)
+        if known is None or said is None or type_ in SHARED:
+            return
+        head = known.head._replace(said=_newer(known.head.said, said))
+        if head.said != known.head.said:
+            key, *rest = head
+            self.link.later(_RESOURCE, [(key, type_, id_, *rest)])
+            self.link.known[type_, id_] = Known(head, known.body, known.content, fresh=True)
+
     def _unchanged(self, type_: str, id_: str) -> Written:
         known = self._known(type_, id_)
         if known is None:
@@ -276,6 +319,11 @@ class Writing(Granting, Resources):
         if not head.kinds >> kind & 1:
             return set()
         return {tuple(row) for row in self.link.all(index.OWN[kind], {"key": head.key})}
+
+
+def _newer(known: int | None, said: datetime | None) -> int | None:
+    new = None if said is None else microseconds(said)
+    return known if new is None or (known is not None and known > new) else new
 
 
 def _stored(type_: str, id_: str, known: Known) -> Stored:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from gateway.store.engine import BINARY, KEY, transaction_number
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 
 metadata: Final = MetaData()
 
@@ -54,6 +54,7 @@ resource = Table(
     _must("deleted", Boolean),
     _must("kinds", Integer),  # a bit for each search table that holds rows of it
     _must("digest", LargeBinary),  # of the body without version and time
+    Column("said", BigInteger),  # the time that the newest message about it bears
     UniqueConstraint("type", "id"),
 )
 Index("resource_updated", resource.c.type, resource.c.updated)
@@ -176,6 +177,13 @@ Index(
     unique=True,
     sqlite_where=message.c.control_id != "",
     postgresql_where=message.c.control_id != "",
+)
+
+Index(
+    "message_received",
+    message.c.key,
+    sqlite_where=message.c.status == "received",
+    postgresql_where=message.c.status == "received",
 )
 
 agency = Table(

@@ -118,9 +118,9 @@ class Distribution:
 
     def _start(self, group: Group, name: str) -> Scope:
         """The instance that a starting segment belongs to: the open one or a new one."""
-        for depth, (open_group, scope) in enumerate(self._open, 1):
-            if open_group is group and _waits(group, scope, name):
-                del self._open[depth:]
+        if self._open:
+            innermost, scope = self._open[-1]
+            if innermost is group and _waits(group, scope, name):
                 return scope
         return self._new(group)
 
@@ -144,9 +144,9 @@ class Distribution:
 
 
 def _waits(group: Group, scope: Scope, name: str) -> bool:
-    """Whether an instance holds nothing but starts that come before ``name``."""
-    before = group.starts[: group.starts.index(name)]
-    return all(held in before for held in scope.segments)
+    """Whether an instance holds no start that is ``name`` or comes after it."""
+    late = group.starts[group.starts.index(name) :]
+    return not any(held in late for held in scope.segments)
 
 
 def distribute(groups: Groups, segments: Sequence[Segment]) -> dict[str, list[Scope]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,7 @@ from gateway.translate.rules import Compiler
 from gateway.translate.run import Run
 from gateway.translate.source import refuse
 from gateway.translate.tables import Table
-from gateway.translate.values import offset_of
+from gateway.translate.values import moment_of, offset_of
 from gateway.translate.verbs import check_table
 
 
@@ -144,12 +145,21 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
     )
     entries = plan.run(run, record)
     name = f"{plan.name}@{shelf.version}"
-    return Translation("^".join(event), name, entries, run.warnings)
+    return Translation("^".join(event), name, entries, run.warnings, _said(run, record))
 
 
-def _text(record: Record, field: int, component: int = 1) -> str:
-    """A text of the message's header, "" where there is none."""
-    nodes = record.segments[0].repetitions(field) if record.segments else ()
+def _said(run: Run, record: Record) -> datetime | None:
+    """When the event was recorded (EVN-2), else when the message was made (MSH-7)."""
+    for number, segment in enumerate(record.segments):
+        if segment.name == "EVN":
+            recorded = moment_of(run, _text(record, 2, segment=number))
+            return recorded or moment_of(run, _text(record, 7))
+    return moment_of(run, _text(record, 7))
+
+
+def _text(record: Record, field: int, component: int = 1, segment: int = 0) -> str:
+    """A text of the message's header, or of another of its segments; "" where there is none."""
+    nodes = record.segments[segment].repetitions(field) if record.segments else ()
     node = nodes[0].child(component) if nodes else None
     return (node.text() if node is not None else None) or ""
 

@@ -16,7 +16,7 @@ from gateway.translate.run import Run
 from gateway.translate.source import refuse, texts
 
 _KEYS: Final = frozenset({"map", "events", "groups", "resources"})
-_EVENT: Final = re.compile(r"[A-Z]{3}\^[A-Z]\d\d")
+_EVENT: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)

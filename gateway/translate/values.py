@@ -78,6 +78,18 @@ def offset_of(text: str | None) -> str:
     return _offset(match["offset"]) if match and match["hour"] and match["offset"] else ""
 
 
+def moment_of(run: Run, text: str) -> datetime | None:
+    """The moment that a timestamp names at least to the minute, aware; None where it doesn't."""
+    match = _STAMP.fullmatch(text.strip())
+    if match is None or match["minute"] is None:
+        return None
+    try:
+        moment = _moment(run, match)
+        return datetime.fromisoformat(moment) if moment else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def read_text(run: Run, text: str, node: Node | None) -> str | None:
     """As sent; blanks alone are nothing."""
     return None if text.isspace() else text
