@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
-from gateway import referral
+from gateway import merging, referral
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.subscription import subscriber
 from gateway.errors import GatewayError, InvalidResource, NotFound, PreconditionFailed
@@ -24,12 +25,16 @@ from gateway.store import Transaction, Written
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A resource to write, its id set; ``place`` is its own in what was sent ("" when alone)."""
+    """A resource to write, its id set; ``place`` is its own in what was sent ("" when alone).
+
+    ``said`` is the time that the message bears that says so.
+    """
 
     resource: ValidResource
     interaction: Literal["create", "update"] = "update"
     if_match: int | None = None
     place: str = ""
+    said: datetime | None = None
 
     @property
     def reference(self) -> Reference:
@@ -102,6 +107,7 @@ def _put(
             ValidResource(resource),
             interaction=change.interaction,
             if_match=change.if_match,
+            said=change.said,
         )
     except GatewayError as error:
         raise _placed(error, change.place) from None
@@ -137,6 +143,10 @@ def _settle_task(hall: Hall, tx: Transaction, before: Resource | None, written: 
     referral.settle(tx, hall.members, before, written)
 
 
+def _settle_patient(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
+    merging.settle(tx, before, written)
+
+
 def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
     if before is not None and not written.unchanged:
         referral.resettle(tx, hall.members, written.reference)
@@ -166,6 +176,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 SETTLES: Final[Mapping[str, Settle]] = {
     "Task": _settle_task,
+    "Patient": _settle_patient,
     "ServiceRequest": _settle_request,
     "Subscription": _settle_subscription,
 }

@@ -26,7 +26,7 @@ from gateway.api.deadline import deadline_protocol
 from gateway.demo.county import County, play
 from gateway.errors import SettingError
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import accept_from, acknowledger
+from gateway.receive.arrival import accept_from, acknowledger, take_in
 from gateway.receive.mllp import Listener, listen
 from gateway.settings import Settings
 from gateway.store import open_hub
@@ -106,7 +106,7 @@ class Gateway:
         pipeline = gateway.pipeline
         gateway._work.start(pipeline.drain, pipeline.behind, pipeline.close)
         gateway._serving = asyncio.create_task(gateway._http.serve(sockets=[gateway._socket]))
-        pipeline.start()
+        pipeline.start(acknowledger)
         await gateway._listen(settings.mllp_port, None)
         for port, agency in settings.mllp_ports.items():
             await gateway._listen(port, agency)
@@ -149,7 +149,7 @@ class Gateway:
 
 
 def _api(pipeline: Pipeline, settings: Settings, ready: Callable[[], bool]) -> FastAPI:
-    return build_api(pipeline, settings, acknowledger=acknowledger, ready=ready)
+    return build_api(pipeline, settings, take_in=take_in, ready=ready)
 
 
 def _http(api: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -128,6 +128,15 @@ class TranslateError(GatewayError):
     status = 422
 
 
+class IdentifyError(GatewayError):
+    """Records of persons that can't be joined as a message asks."""
+
+    stage = "identify"
+    code = "duplicate"
+    condition = "205"
+    status = 422
+
+
 class InvalidResource(GatewayError):
     """A resource that isn't R4: gate 1 (schema), gate 2 (models) or a rule on top."""
 

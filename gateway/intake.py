@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
+from datetime import datetime
 from pathlib import PurePath
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ from gateway.admission import Change, Hall, admit
 from gateway.errors import GatewayError, Internal, Issue, ReceiveError, TranslateError, Unavailable
 from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
+from gateway.identify.late import OLDER, filled
+from gateway.identify.merge import led
 from gateway.members import KEEPER
 from gateway.model import Acknowledge, Agency, Code, Context, Message, Receipt, Stage, Translation
 from gateway.parse import PARSERS
@@ -74,6 +77,23 @@ def take(
     return receipt
 
 
+def receive(tx: Transaction, message: Message) -> None:
+    """Keep a message that nobody has understood yet, if it is new."""
+    if tx.repeat(message.agency, message.control_id, message.raw) is None:
+        tx.message_received(message)
+
+
+def keep(tx: Transaction, message: Message, answer: bytes) -> Receipt:
+    """Keep an envelope with its answer; one that comes again gets the newer answer."""
+    before = tx.repeat(message.agency, message.control_id, message.raw)
+    receipt = Receipt(before.message if before else message.id, "AA", (), answer)
+    if before is None:
+        tx.message(message, receipt)
+    else:
+        tx.renew(receipt)
+    return receipt
+
+
 def _enter(
     hall: Hall, tx: Transaction, message: Message, outcome: Outcome
 ) -> tuple[Code, Stage | None, str, tuple[Issue, ...]]:
@@ -81,14 +101,14 @@ def _enter(
     try:
         translation = _translation(outcome)
         with tx.savepoint():
-            _store(hall, tx, message, translation)
+            warnings = _store(hall, tx, message, translation)
     except Unavailable:
         raise
     except GatewayError as error:
         return error.acknowledgement, Stage(error.stage), "", error.issues
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
         return "AE", Stage.STORE, "", _fault(fault).issues
-    return "AA", None, translation.event, translation.warnings
+    return "AA", None, translation.event, (*translation.warnings, *warnings)
 
 
 def _translation(outcome: Outcome) -> Translation:
@@ -111,14 +131,23 @@ def _fault(fault: Exception) -> Internal:
     return Internal(fault)
 
 
-def _store(hall: Hall, tx: Transaction, message: Message, translation: Translation) -> None:
+def _store(
+    hall: Hall, tx: Transaction, message: Message, translation: Translation
+) -> tuple[Issue, ...]:
+    """Write what a message led to; what is to be said of its place among the others."""
     context = Context(message.agency, message.channel)
     entries = assign(translation.entries, hall.members.directory)
     tx.fetch(entry.reference for entry in entries)
+    entries, warnings = led(entries, tx.content)
+    # A clock that runs ahead mustn't make all later messages old.
+    said = min(translation.said, message.received) if translation.said else None
+    late = {entry.reference for entry in entries if _is_older(said, tx.said(entry.reference))}
     changes = []
     for entry in entries:
-        body = merge(tx.content(entry.reference), entry)
-        changes.append(Change(gates.check(body, models=False)))
+        current = tx.content(entry.reference)
+        old = current if entry.reference in late else None
+        body = merge(current, entry) if old is None else filled(old, entry)
+        changes.append(Change(gates.check(body, models=False), said=said))
     written = admit(hall, tx, context, changes, trusted=True)
     source = provenance(
         str(uuid4()),
@@ -131,6 +160,11 @@ def _store(hall: Hall, tx: Transaction, message: Message, translation: Translati
     )
     tx.put(context, gates.check(source, models=False), interaction="create")
     tx.audit(context, translation.event, message.id)
+    return (*warnings, OLDER) if late else warnings
+
+
+def _is_older(said: datetime | None, known: datetime | None) -> bool:
+    return said is not None and known is not None and said < known
 
 
 def _fails_alike(tx: Transaction, before: Receipt, stage: Stage, issues: tuple[Issue, ...]) -> bool:

@@ -28,6 +28,9 @@ FRESH: Final = 5.0
 KEEPER: Final = Context(HUB, "gateway", purpose="SYSADMIN", admin=True)
 """The gateway itself, which keeps the directory."""
 
+QUESTION: Final = "CommunicationRequest"
+"""What a map makes of a message that asks and moves nothing (REF^I13, I15), about the Task."""
+
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -162,17 +165,18 @@ def _enter(tx: Transaction, agency: Agency, folder: Path | None) -> None:
     tx.add_agency(agency.id, agency.name, str(folder or ""))
     tx.put(KEEPER, _organization(agency), interaction="update")
     tx.grant(Grant(agency.organization, "*", agency.organization))
-    closing = agency.closing
-    tx.put_subscriber(
-        Subscriber(
-            id=CLOSING + agency.id,
-            agency=agency.id,
-            channel="mllp",
-            endpoint=closing.to if closing else "",
-            criteria=f"Task?requester={agency.organization}",
-            status="active" if closing and closing.to else "off",
+    to = agency.closing.to if agency.closing else ""
+    for suffix, type_ in (("", "Task"), (":asks", QUESTION)):
+        tx.put_subscriber(
+            Subscriber(
+                id=f"{CLOSING}{agency.id}{suffix}",
+                agency=agency.id,
+                channel="mllp",
+                endpoint=to,
+                criteria=f"{type_}?requester={agency.organization}",
+                status="active" if to else "off",
+            )
         )
-    )
 
 
 def _organization(agency: Agency) -> ValidResource:

@@ -224,12 +224,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """All that one record led to: ``event`` "REF^I12", ``map`` the map and its version."""
+    """All that one record led to: ``event`` "REF^I12", ``map`` the map and its version.
+
+    ``said`` is when it was said (EVN-2, else MSH-7); None where it doesn't tell to the minute.
+    """
 
     event: str
     map: str
     entries: tuple[Entry, ...]
     warnings: tuple[Issue, ...] = ()
+    said: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,10 @@ from uuid import uuid4
 
 from gateway.admission import Change, Hall, admit
 from gateway.deliver.endpoint import Guard
-from gateway.errors import InvalidResource, Unavailable
+from gateway.errors import GatewayError, InvalidResource, Unavailable
 from gateway.fhir import bundle, gates, json
-from gateway.fhir.query import Query
-from gateway.fhir.search import matches, parse_query
-from gateway.intake import Outcome, take
+from gateway.fhir.search import parse_query
+from gateway.intake import Outcome, keep, receive, take
 from gateway.members import Members
 from gateway.model import (
     Acknowledge,
@@ -33,7 +32,7 @@ from gateway.model import (
 )
 from gateway.outgoing import Outgoing
 from gateway.protect import scopes
-from gateway.protect.least import narrowed, shown
+from gateway.protect.least import answers, shown
 from gateway.settings import Settings
 from gateway.store import Hub, Kept, Page, Transaction, Written
 from gateway.translate import Library
@@ -63,11 +62,26 @@ class Pipeline:
         self._understanding = Understanding(
             self.members, settings.folders, settings.translators if work else 0
         )
-        self.start = self._understanding.start
         self.stop = self._understanding.stop
         self._outgoing = Outgoing(hub, self.members, settings, guard, work)
         self.drain = self._outgoing.drain
         self.close = self._outgoing.close
+
+    def start(self, word: Callable[[bytes], tuple[str, Acknowledge]]) -> None:
+        """Start the processes that understand, and go on with what a crash left only received.
+
+        ``word`` tells a raw message's control id, and how an answer to it is worded.
+        """
+        self._understanding.start()
+        after = 0
+        while (left := self._unfinished(after)) is not None:
+            message, after = left
+            control_id, acknowledge = word(message.raw)
+            self.accept(message.agency, message.channel, message.raw, control_id, acknowledge)
+
+    def _unfinished(self, after: int) -> tuple[Message, int] | None:
+        with self._hub.read() as reader:
+            return reader.unfinished_message(after)
 
     # --- what comes in as HL7 v2 ------------------------------------------------------------------
 
@@ -100,15 +114,30 @@ class Pipeline:
         self._understanding(message).add_done_callback(understood)
         return receipt
 
+    def receive(self, agency: str, channel: str, raw: bytes, control_id: str) -> Future[None]:
+        """Enhanced mode's first half: the future is done once the message's bytes are on disk.
+
+        ``accept`` of the same bytes is the second; what a crash leaves between them ``start``
+        goes on with. A message without a control id can't be found again, so it isn't for this.
+        """
+        now = datetime.now(UTC)
+        message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
+        return self._submit(lambda tx: receive(tx, message))
+
+    def refuse(
+        self, message: Message, error: GatewayError, acknowledge: Acknowledge
+    ) -> Future[Receipt]:
+        """Keep what can't be taken as it came, with the reason and its answer."""
+        return self._submit(lambda tx: take(self._hall, tx, message, error, acknowledge))
+
+    def keep(self, message: Message, answer: bytes) -> Future[Receipt]:
+        """Keep a batch whose messages were each accepted or kept, and its last answer."""
+        return self._submit(lambda tx: keep(tx, message, answer))
+
     # --- what comes in as FHIR --------------------------------------------------------------------
 
     def create(self, context: Context, type: str, raw: bytes) -> Future[Stored]:
-        """FHIR ``create``: the resource under an id of ours.
-
-        Raises:
-            Denied: the key's scopes don't cover it.
-            InvalidResource: it isn't R4 JSON of this type.
-        """
+        """FHIR ``create``: the resource under an id of ours. Raises Denied, InvalidResource."""
         scopes.require(context, type, "c")
         resource = gates.check(json.loads(raw), type=type)
         change = Change(ValidResource({**resource, "id": str(uuid4())}), "create")
@@ -223,7 +252,7 @@ class Pipeline:
         query = parse_query(type, pairs, lenient=lenient)
         with self._hub.read() as reader:
             page = reader.search(context, query)
-        seen = [each for each in page.entries if _answers(context, query, each)]
+        seen = [each for each in page.entries if answers(context, query, each)]
         hidden = len(page.entries) - len(seen)
         total = None if page.total is None else page.total - hidden
         return Page(tuple(shown(context, each) for each in seen), total, page.next)
@@ -267,10 +296,3 @@ def _hand_on(done: Future[T], to: Future[T]) -> None:
         to.set_result(done.result())
     else:
         to.set_exception(fault)
-
-
-def _answers(context: Context, query: Query, stored: Stored) -> bool:
-    """Whether what the caller is shown matches too: a search is no way to guess what is hidden."""
-    if not narrowed(context, stored):
-        return True
-    return matches(query, json.loads(shown(context, stored).body))

@@ -10,7 +10,7 @@ deadline       slow clients, cut
 """
 
 from gateway.api.application import build_api
-from gateway.api.endpoint import Acknowledger
+from gateway.api.endpoint import TakeIn
 from gateway.api.openapi import openapi_document, openapi_text
 
-__all__ = ["Acknowledger", "build_api", "openapi_document", "openapi_text"]
+__all__ = ["TakeIn", "build_api", "openapi_document", "openapi_text"]

@@ -16,7 +16,7 @@ from starlette.routing import Match
 
 from gateway.api.admin import ADMIN
 from gateway.api.docs import DOCS
-from gateway.api.endpoint import Acknowledger, Api, Door, Endpoint, check_doors, refuse, unexpected
+from gateway.api.endpoint import Api, Door, Endpoint, TakeIn, check_doors, refuse, unexpected
 from gateway.api.health import HEALTH
 from gateway.api.intake import INTAKE
 from gateway.api.interactions import BASE, INTERACTIONS
@@ -33,17 +33,17 @@ def build_api(
     pipeline: Pipeline,
     settings: Settings,
     *,
-    acknowledger: Acknowledger,
+    take_in: TakeIn,
     ready: Callable[[], bool],
     endpoints: Iterable[Endpoint] = ENDPOINTS,
 ) -> FastAPI:
     """The ASGI application over a pipeline.
 
-    ``acknowledger`` words the answers of ``/intake/hl7v2``; ``ready`` answers ``/readyz``. Raises
+    ``take_in`` stands behind ``/intake/hl7v2``; ``ready`` answers ``/readyz``. Raises
     ``SettingError`` if a route names no policy.
     """
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="api-read")
-    api = Api(pipeline, settings, acknowledger, ready, threads, datetime.now(UTC))
+    api = Api(pipeline, settings, take_in, ready, threads, datetime.now(UTC))
     app = _application(threads)
     for endpoint in endpoints:
         _add(app, endpoint, api)

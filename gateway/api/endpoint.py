@@ -24,7 +24,7 @@ from starlette.responses import Response
 from gateway.api import answers, requests
 from gateway.api.refusals import Unexpected
 from gateway.errors import GatewayError, SettingError, StoreError
-from gateway.model import Acknowledge, Context
+from gateway.model import Context, Receipt
 from gateway.pipeline import Pipeline
 from gateway.protect.policy import Policy, admit
 from gateway.settings import Settings
@@ -36,8 +36,8 @@ INLINE: Final = 64 * 2**10
 
 NOBODY: Final = Context("", "", frozenset())
 
-Acknowledger = Callable[[bytes], tuple[str, Acknowledge]]
-"""Of a raw HL7 v2 message: its control id, and how an answer to it is worded."""
+TakeIn = Callable[[Pipeline, str, str, bytes], Future[Receipt]]
+"""Takes raw HL7 v2, a message or a batch, from an agency over a channel."""
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class Api:
 
     pipeline: Pipeline
     settings: Settings
-    acknowledger: Acknowledger
+    take_in: TakeIn
     ready: Callable[[], bool]
     threads: ThreadPoolExecutor
     started: datetime

@@ -1,6 +1,8 @@
 """HL7 v2 over HTTP: ER7 in, its acknowledgement out, after the commit. HAPI's HL7-over-HTTP types.
 
-AA is 200; AE, a message that is kept and could not be processed, 422; AR, refused, 400.
+AA is 200; AE, a message that is kept and could not be processed, 422; AR, refused, 400. A request
+has one answer, so MSH-15 and MSH-16 aren't asked: it is the application's. A batch (FHS, BHS) gets
+a batch of them, and is 200 only where all are AA.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _TYPES: Final = frozenset(
 
 
 async def intake_hl7v2(call: Call) -> Response:
-    """Take one message from the agency whose key this is."""
+    """Take one message or batch from the agency whose key this is."""
     if requests.media_type(call.request) not in _TYPES:
         raise WrongMedia(f"a message comes as {HL7}", place="Content-Type")
     scopes.require(call.context, scopes.ANY, "c")
@@ -47,8 +49,7 @@ async def intake_hl7v2(call: Call) -> Response:
 
 
 def _accept(call: Call, raw: bytes) -> Future[Receipt]:
-    control_id, acknowledge = call.api.acknowledger(raw)
-    return call.api.pipeline.accept(call.context.agency, "http", raw, control_id, acknowledge)
+    return call.api.take_in(call.api.pipeline, call.context.agency, "http", raw)
 
 
 INTAKE = (
@@ -62,7 +63,9 @@ INTAKE = (
             "Intake",
             "HL7 v2 in, its acknowledgement out",
             "ADT^A01/A04/A08/A28/A31, REF^I12/I14 and ORU^R01 in ER7, without MLLP's framing. The "
-            "answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR 400.",
+            "answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR 400. A "
+            "batch (FHS, BHS) is answered by a batch of ACKs: 200 where all are AA, else 422; 400 "
+            "where BTS-1 or FTS-1 isn't what came, and then none of it was taken.",
             request={HL7: {"A referral": REFERRAL}},
             response={HL7: {"Accepted": ACK}},
             also={

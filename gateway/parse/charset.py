@@ -3,6 +3,8 @@
 Senders often declare one set and send another. What can't be read as declared is read as UTF-8 if
 it is UTF-8, else as windows-1252, in which every byte has a meaning, so nothing is lost; and the
 text comes with a warning. The raw bytes are the caller's to keep.
+
+MSH-18's later repetitions are sets that the text may switch to by ISO 2022 escapes (``shifting``).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import re
 from typing import Final, NamedTuple
 
 from gateway.errors import Issue, ParseError
+from gateway.parse import shifting
+from gateway.parse.shifting import JAPANESE
 
 UTF_8: Final = "utf-8"
 WINDOWS_1252: Final = "windows-1252"
@@ -25,17 +29,17 @@ _CODECS: Final = {
     **{f"8859{part}": f"iso8859-{part}" for part in (*range(1, 12), 13, 14, 15, 16)},
     **{f"ISO8859{part}": f"iso8859-{part}" for part in (*range(1, 12), 13, 14, 15, 16)},
     "ISOIR14": "shift_jis",
-    "ISOIR87": "iso2022_jp",
-    "ISOIR159": "iso2022_jp_1",
+    "ISOIR87": JAPANESE,
+    "ISOIR159": JAPANESE,
+    "GB18030": "gb18030",
+    "UNICODEUTF16": UTF_8,
+    "UNICODEUTF32": UTF_8,
     "GB180302000": "gb18030",
     "KSX1001": "euc_kr",
     "BIG5": "big5",
     "WINDOWS1252": WINDOWS_1252,
     "CP1252": WINDOWS_1252,
 }
-_SHIFTING: Final = frozenset({"iso2022_jp", "iso2022_jp_1"})
-"""Sets that write everything in 7 bits, by escape sequences."""
-
 _C1 = re.compile(rb"[\x80-\x9f]")
 _WINDOWS: Final = {
     byte: bytes([byte]).decode("cp1252")
@@ -55,22 +59,33 @@ class Decoded(NamedTuple):
 def decode(raw: bytes, name: str, charset: str = "auto") -> Decoded:
     """Read a message's bytes; never fails on bytes.
 
-    ``name`` is MSH-18 as sent (its first repetition; "" for none). ``charset`` other than "auto"
+    ``name`` is MSH-18's first set as sent ("" for none); what is really UTF-16 or 32 has become
+    UTF-8 before (``shifting.narrowed``). Where the bytes switch sets, they say so themselves, and
+    go before the name. ``charset`` other than "auto"
     is what the agency is known to send, and goes before it: a name of table 0211 or of Python's,
     or ParseError.
     """
     if charset != "auto":
         return _known(raw, _configured(charset))
     codec = _CODECS.get(_plain(name))
+    if shifting.switches(raw):
+        return _switching(raw, None if codec == JAPANESE else codec)
     if codec is None:
         return _undeclared(raw, named=bool(name))
-    if raw.isascii() and codec not in _SHIFTING:
+    if raw.isascii():
         return Decoded(raw.decode("ascii"), codec)
     if codec == "ascii":
         return _guess(raw, "the bytes aren't ASCII, which MSH-18 names")
     if codec == "iso8859-1":
         return _latin_1(raw)
     return _known(raw, codec)
+
+
+def _switching(raw: bytes, base: str | None) -> Decoded:
+    """Bytes that switch sets as they go; ``base`` is the set that they begin in."""
+    text, codec, whole = shifting.decode(raw, base or "ascii", windows_1252)
+    because = "a character set that the text switches to isn't known, or its bytes aren't in it"
+    return Decoded(text, codec, () if whole else (_warning(f"{because}; read as windows-1252"),))
 
 
 def windows_1252(raw: bytes) -> str:
@@ -132,9 +147,13 @@ def _guess(raw: bytes, because: str) -> Decoded:
 
 
 def _is_utf_8(raw: bytes) -> bool:
+    return _reads(raw, UTF_8)
+
+
+def _reads(raw: bytes, codec: str) -> bool:
     try:
-        raw.decode(UTF_8)
-    except UnicodeDecodeError:
+        raw.decode(codec)
+    except UnicodeError:
         return False
     return True
 

@@ -16,6 +16,7 @@ from gateway.parse.charset import decode
 from gateway.parse.delimiters import Delimiters, declared
 from gateway.parse.escapes import unescape
 from gateway.parse.lines import segment_lines
+from gateway.parse.shifting import narrowed
 from gateway.parse.structures import structure
 
 VERSIONS: Final = frozenset(
@@ -351,7 +352,7 @@ def opening(raw: bytes) -> bytes:
 
     Raises ParseError at MSH where something else comes first.
     """
-    body = raw.lstrip(_BEFORE).removeprefix(_BOM).lstrip(_BEFORE)
+    body = narrowed(raw).lstrip(_BEFORE).removeprefix(_BOM).lstrip(_BEFORE)
     if not body.startswith(b"MSH"):
         raise ParseError("a message must begin with MSH", place="MSH")
     return body

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from gateway.fhir import json
+from gateway.fhir.query import Query
+from gateway.fhir.search import matches
 from gateway.model import Context, Resource, Stored
 
 SSN: Final = "http://hl7.org/fhir/sid/us-ssn"
@@ -52,6 +54,13 @@ def shown(context: Context, stored: Stored) -> Stored:
     whole = json.loads(stored.body)
     part = least(whole)
     return stored if part == whole else replace(stored, body=json.dumps(part))
+
+
+def answers(context: Context, query: Query, stored: Stored) -> bool:
+    """Whether what the caller is shown matches too: a search is no way to guess what is hidden."""
+    if not narrowed(context, stored):
+        return True
+    return matches(query, json.loads(shown(context, stored).body))
 
 
 def least(patient: Resource) -> Resource:

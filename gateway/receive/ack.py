@@ -1,4 +1,4 @@
-"""HL7 v2 acknowledgements, original mode (v2.8.2 §2.9.2), read and written without a library.
+"""HL7 v2 acknowledgements, original and enhanced (v2.8.2 §2.9), worded without a library.
 
 They stand on the wire path, before and after everything else, so they must be cheap, and possible
 for any message that at least begins with MSH. Texts name places and never values.
@@ -18,7 +18,8 @@ from gateway.parse.charset import decode
 from gateway.parse.delimiters import ABSENT, STANDARD, Delimiters, declared
 from gateway.parse.er7 import VERSIONS, charset_name, header_line, opening
 
-Code = Literal["AA", "AE", "AR"]
+Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
+"""Table 0008: the application's answers, and those that only say that it is (not) on disk."""
 
 _VERSION: Final = "2.5.1"
 """What the answer is written in where the message names no version that is known."""
@@ -75,6 +76,18 @@ class Header:
     processing_id: str = ""
     version: str = ""
     declared_charset: str = ""
+    accept_wanted: str = ""
+    application_wanted: str = ""
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether MSH-15 or MSH-16 asks for enhanced mode.
+
+        MSH-15 NE alone asks for nothing, so its sender is answered as in original mode. A message
+        without a control id couldn't be found again between the two answers.
+        """
+        asked = self.accept_wanted not in ("", "NE") or bool(self.application_wanted)
+        return asked and bool(self.control_id)
 
     @property
     def application(self) -> str:
@@ -99,7 +112,7 @@ def header(raw: bytes) -> Header:
         raise ReceiveError(str(error), place=error.place) from None
     plain = line.decode("latin-1")
     try:
-        marks = _whole(declared(plain))
+        marks = whole(declared(plain))
     except ParseError:
         marks = STANDARD
     text, charset, _ = decode(line, charset_name(plain, marks))
@@ -115,7 +128,9 @@ def header(raw: bytes) -> Header:
         control_id=fields[9],
         processing_id=fields[10],
         version=fields[11].partition(marks.component)[0],
-        declared_charset=fields[17],
+        declared_charset=re.sub("UTF-(16|32)", "UTF-8", fields[17]),  # what the answer is in
+        accept_wanted=fields[14].strip(),
+        application_wanted=fields[15].strip(),
     )
 
 
@@ -146,13 +161,22 @@ def acknowledge(
     return text.encode(header.charset, errors="replace")
 
 
+def wanted(condition: str, code: Code) -> bool:
+    """Whether an answer is asked for by MSH-15 or MSH-16 (table 0155); absent is NE."""
+    good = code in ("AA", "CA")
+    return condition == "AL" or (condition == "SU" and good) or (condition == "ER" and not good)
+
+
 def new_control_id() -> str:
     """A control id for a message of ours: 20 characters, as long as every version allows."""
     return secrets.token_hex(10)
 
 
-def _whole(marks: Delimiters) -> Delimiters:
-    """The answer needs all of its delimiters: what the sender doesn't declare is chosen here."""
+def whole(marks: Delimiters) -> Delimiters:
+    """Delimiters none of which is absent.
+
+    The answer needs all of its delimiters: what the sender doesn't declare is chosen here.
+    """
     spare = (mark for mark in "^~\\&#!" if mark not in marks)
     whole = (next(spare) if mark == ABSENT else mark for mark in marks[:5])
     return Delimiters._make([*whole, marks.truncation])

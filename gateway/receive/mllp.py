@@ -24,8 +24,10 @@ import structlog
 
 from gateway.errors import GatewayError, Issue, ReceiveError, Unavailable
 from gateway.model import Receipt
-from gateway.receive.ack import Code, Header, acknowledge, header, new_control_id
+from gateway.receive.ack import Code, Header, acknowledge, new_control_id
+from gateway.receive.batch import peeked
 from gateway.receive.framing import Deframer, frame
+from gateway.receive.keepalive import keep_alive
 from gateway.receive.peer import whose
 
 WINDOW: Final = 16
@@ -58,8 +60,22 @@ class Arrival:
     loopback: bool
 
 
-Accept = Callable[[Arrival], Future[Receipt]]
-"""Takes an arrival in hand; the future resolves once what it led to is on disk."""
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Enhanced mode's first answer (b"" where it isn't asked for), and how to go on after it."""
+
+    answer: bytes
+    then: Callable[[], Future[Receipt]] | None
+
+
+Accept = Callable[[Arrival], Future[Receipt] | Future[OnDisk]]
+"""Takes an arrival in hand; the future resolves once what it led to is on disk.
+
+In enhanced mode that is first the message itself, then what it led to. b"" isn't sent.
+"""
+
+
+_Promise = Future[Receipt] | Future[OnDisk]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +90,18 @@ class _Rules:
 
 
 class _Answer:
-    """A message's place in the queue of answers; ``content`` is None until it is answered."""
+    """A message's place in the queue of answers; ``content`` is None until it is answered.
 
-    __slots__ = ("content", "header")
+    ``alone``: no later message is taken up before it is answered in full.
+    """
 
-    def __init__(self, header: Header | None, content: bytes | None = None) -> None:
+    __slots__ = ("alone", "content", "header", "size")
+
+    def __init__(self, header: Header | None, size: int = 0, content: bytes | None = None) -> None:
         self.header = header
+        self.size = size
         self.content = content
+        self.alone = header is not None and header.enhanced
 
 
 class Connection(asyncio.Protocol):
@@ -115,6 +136,7 @@ class Connection(asyncio.Protocol):
             transport.get_extra_info("peercert"),
             transport.get_extra_info("peername"),
         )
+        keep_alive(transport.get_extra_info("socket"))
         self._open_ones.add(self)
         self._idle = self._loop.call_later(self._rules.idle_timeout, self._check_idle)
 
@@ -164,26 +186,30 @@ class Connection(asyncio.Protocol):
         self._close_when_done()
 
     def _full(self) -> bool:
-        return self._computing or self._choked or len(self._answers) >= WINDOW
+        alone = bool(self._answers) and self._answers[-1].alone
+        return self._computing or self._choked or alone or len(self._answers) >= WINDOW
 
     def _take_up(self, raw: bytes) -> None:
-        arrival = Arrival(raw, _peek(raw), self._agency, self._loopback)
-        answer = _Answer(arrival.header)
+        arrival = Arrival(raw, peeked(raw), self._agency, self._loopback)
+        answer = _Answer(arrival.header, len(raw))
         self._answers.append(answer)
-        if len(raw) <= INLINE:
-            self._await(answer, _accept(self._rules.accept, arrival))
+        self._begin(answer, functools.partial(self._rules.accept, arrival))
+
+    def _begin(self, answer: _Answer, accept: Callable[[], _Promise]) -> None:
+        if answer.size <= INLINE:
+            self._await(answer, _accept(accept))
             return
         self._computing = True  # later messages wait: they may not be stored before this one
-        computed = self._rules.executor.submit(_accept, self._rules.accept, arrival)
+        computed = self._rules.executor.submit(_accept, accept)
         computed.add_done_callback(functools.partial(self._call, self._computed, answer))
 
-    def _computed(self, answer: _Answer, computed: Future[Future[Receipt]]) -> None:
+    def _computed(self, answer: _Answer, computed: Future[_Promise]) -> None:
         self._computing = False
         if not computed.cancelled():
             self._await(answer, computed.result())
         self._advance()
 
-    def _await(self, answer: _Answer, receipt: Future[Receipt]) -> None:
+    def _await(self, answer: _Answer, receipt: _Promise) -> None:
         receipt.add_done_callback(functools.partial(self._call, self._answered, answer))
 
     def _call(self, step: Callable[..., None], *arguments: object) -> None:
@@ -197,15 +223,21 @@ class Connection(asyncio.Protocol):
             "the message is larger than this listener takes", code="too-long", condition="207"
         )
         _log.warning("mllp.oversize", agency=self._agency, limit=self._rules.limit)
-        head = _peek(beginning)
-        self._answers.append(_Answer(head, _word(head, "AR", error.issues)))
+        head = peeked(beginning)
+        code: Code = "CR" if head is not None and head.enhanced else "AR"
+        self._answers.append(_Answer(head, content=_word(head, code, error.issues)))
         self._last = True
         self._flush()
 
     # --- answers out ------------------------------------------------------------------------------
 
-    def _answered(self, answer: _Answer, receipt: Future[Receipt]) -> None:
-        answer.content = _content(answer.header, receipt)
+    def _answered(self, answer: _Answer, receipt: _Promise) -> None:
+        answer.content, then = _content(answer.header, receipt)
+        if then is not None:
+            following = _Answer(answer.header, answer.size)
+            if answer in self._answers:  # else the sender has left; its message goes on
+                self._answers.insert(self._answers.index(answer) + 1, following)
+            self._begin(following, then)
         self._flush()
         self._advance()
 
@@ -213,7 +245,8 @@ class Connection(asyncio.Protocol):
         """Write the answers that are due: those before which none is outstanding."""
         due: list[bytes] = []
         while self._answers and (content := self._answers[0].content) is not None:
-            due.append(frame(content))
+            if content:
+                due.append(frame(content))
             self._answers.popleft()
         if due and not self._transport.is_closing():
             self._since = self._loop.time()
@@ -334,36 +367,32 @@ async def listen(
     return Listener(server, connections, executor)
 
 
-def _peek(raw: bytes) -> Header | None:
-    try:
-        return header(raw)
-    except ReceiveError:
-        return None
-
-
-def _accept(accept: Accept, arrival: Arrival) -> Future[Receipt]:
+def _accept(accept: Callable[[], _Promise]) -> _Promise:
     """Call ``accept``; what it raises, whatever it is, is an answer like any other."""
     try:
-        return accept(arrival)
+        return accept()
     except Exception as error:  # noqa: BLE001 - recorded: the future carries it to ``_content``
         failed: Future[Receipt] = Future()
         failed.set_exception(error)
         return failed
 
 
-def _content(head: Header | None, receipt: Future[Receipt]) -> bytes:
-    """The bytes of the answer: the receipt's own, or an error's in words without values."""
+def _content(
+    head: Header | None, receipt: _Promise
+) -> tuple[bytes, Callable[[], Future[Receipt]] | None]:
+    """The answer: the receipt's own, or an error's in words without values; and what follows."""
     if receipt.cancelled():
         error: BaseException | None = Unavailable("the gateway is closing; send it again")
     else:
         error = receipt.exception()
     if error is None:
-        return receipt.result().answer
+        result = receipt.result()
+        return result.answer, result.then if isinstance(result, OnDisk) else None
     if isinstance(error, GatewayError):
         _log.warning("mllp.refused", **error.log())
-        return _word(head, error.acknowledgement, error.issues)
+        return _word(head, error.acknowledgement, error.issues), None
     _log.error("mllp.failed", error=type(error).__name__)
-    return _word(head, "AE", [Issue("internal error; the message wasn't taken")])
+    return _word(head, "AE", [Issue("internal error; the message wasn't taken")]), None
 
 
 def _word(head: Header | None, code: Code, issues: tuple[Issue, ...] | list[Issue]) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.api import build_api
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import acknowledger
+from gateway.receive.arrival import take_in
 from gateway.settings import Settings
 from gateway.store import open_hub
 from gateway.translate import load
@@ -37,7 +37,7 @@ def ready() -> list[bool]:
 
 @pytest.fixture(scope="module")
 def app(pipeline: Pipeline, settings: Settings, ready: list[bool]) -> Any:
-    return build_api(pipeline, settings, acknowledger=acknowledger, ready=lambda: ready[0])
+    return build_api(pipeline, settings, take_in=take_in, ready=lambda: ready[0])
 
 
 @pytest.fixture(scope="module")

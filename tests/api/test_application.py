@@ -20,7 +20,7 @@ from gateway.api.openapi import VERSION
 from gateway.errors import SettingError
 from gateway.pipeline import Pipeline
 from gateway.protect.policy import Policy
-from gateway.receive.arrival import acknowledger
+from gateway.receive.arrival import take_in
 from gateway.settings import Settings
 from tests.api.calls import Caller, issue
 
@@ -31,7 +31,7 @@ PUBLIC = {"/fhir/metadata", "/livez", "/readyz", "/docs", "/docs/{file}", "/open
 def test_a_route_without_a_policy_keeps_the_server_from_starting(
     pipeline: Pipeline, settings: Settings
 ) -> None:
-    app = build_api(pipeline, settings, acknowledger=acknowledger, ready=lambda: True)
+    app = build_api(pipeline, settings, take_in=take_in, ready=lambda: True)
 
     async def forgotten() -> None:
         """A route that somebody added past the table."""
@@ -168,9 +168,7 @@ def test_what_nobody_foresaw_tells_the_client_nothing_and_the_log_no_value(
         raise ValueError(f"secret of {call.path('resource_type')}")
 
     rows = [replace(row, answer=failing, policy=Policy.PUBLIC) for row in ENDPOINTS[:3]]
-    app = build_api(
-        pipeline, settings, acknowledger=acknowledger, ready=lambda: True, endpoints=rows
-    )
+    app = build_api(pipeline, settings, take_in=take_in, ready=lambda: True, endpoints=rows)
     nobody = Caller(app, runner, None)
     with structlog.testing.capture_logs() as logged:
         answer = nobody.get("/fhir/Rivera?family=Rivera")

@@ -96,3 +96,18 @@ def test_the_keepers_lists_are_the_keepers(clinic: Caller, admin: Caller, path: 
 
 def test_another_status_is_refused_and_not_ignored(admin: Caller) -> None:
     assert admin.get("/admin/messages?status=accepted").status_code == 400
+
+
+def test_a_batch_is_answered_by_a_batch_and_refused_where_its_count_lies(clinic: Caller) -> None:
+    first, second = (uuid4().hex[:20] for _ in range(2))
+    head = b"BHS|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302||||B1\r"
+    messages = adt(first, f"M{first}") + adt(second, f"M{second}")
+    answer = clinic("POST", "/intake/hl7v2", content=head + messages + b"BTS|2\r", headers=HL7)
+    assert answer.status_code == 200
+    lines = answer.text.split("\r")
+    told = [line.split("|")[1:3] for line in lines if line.startswith("MSA")]
+    assert told == [["AA", first], ["AA", second]]
+    assert (lines[0][:4], lines[-2]) == ("BHS|", "BTS|2")
+    wrong = clinic("POST", "/intake/hl7v2", content=head + messages + b"BTS|3\r", headers=HL7)
+    assert wrong.status_code == 400
+    assert "ERR||BTS^1^1|" in wrong.text

@@ -48,7 +48,7 @@ def test_escapes_are_undone(sent: bytes, plain: str) -> None:
         b"\\X4\\",
         b"\\XFF\\",
         b"\\f\\",
-        b"\\C2842\\",
+        b"\\C2D7A\\",
         b"\\.sp999999999\\",
         b"\\X41",
         b"\\\\",

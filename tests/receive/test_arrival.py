@@ -1,0 +1,224 @@
+"""A listener before a real pipeline and a SQLite hub: enhanced mode, batches, crashes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from gateway.errors import NotFound
+from gateway.members import KEEPER
+from gateway.model import Context
+from gateway.pipeline import Pipeline
+from gateway.receive.arrival import accept_from, acknowledger
+from gateway.receive.framing import Deframer, frame
+from gateway.receive.mllp import listen
+from gateway.settings import Settings
+from gateway.store import Hub, open_hub
+from gateway.translate import Library, load
+
+CLINIC = Context("clinic", "test")
+Ask = Callable[..., Awaitable[list[str]]]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def pipeline(hub: Hub) -> Iterator[Pipeline]:
+    pipeline = made(hub)
+    pipeline.add_agency("clinic", None)
+    yield pipeline
+    asyncio.run(pipeline.close())
+
+
+def made(hub: Hub) -> Pipeline:
+    return Pipeline(hub, library(), Settings())
+
+
+@cache
+def library() -> Library:
+    """The shipped maps, read once."""
+    return load(Settings().folders)
+
+
+def adt(accept: str = "", application: str = "", *, mrn: str = "M1", id: str = "") -> bytes:
+    patient = f"PID|1||{mrn}^^^CLINIC^MR||Rivera^Ana" if mrn else "PID|1||"
+    return (
+        f"MSH|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302||ADT^A08^ADT_A01|{id or uuid4().hex[:20]}|P"
+        f"|2.5.1|||{accept}|{application}\rEVN|A08|20260302\r{patient}\rPV1|1|O\r"
+    ).encode()
+
+
+def asked(pipeline: Pipeline, *raws: bytes, limit: int = 10**6) -> list[str]:
+    """What a sender hears who sends all of it and then ends its half: whole answers."""
+
+    async def run() -> list[str]:
+        accept = accept_from(pipeline, Settings())
+        listener = await listen("127.0.0.1", 0, accept=accept, agency="clinic", limit=limit)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"".join(map(frame, raws)))
+        writer.write_eof()
+        heard = Deframer(10**8).feed(await reader.read())
+        writer.close()
+        await listener.close(5)
+        return [each.decode() for each in heard]
+
+    return asyncio.run(run())
+
+
+def codes(answers: list[str]) -> list[str]:
+    return [field(answer, "MSA", 1) for answer in answers]
+
+
+def field(answer: str, name: str, number: int) -> str:
+    line = next(line for line in answer.split("\r") if line.startswith(name))
+    return line.split("|")[number]
+
+
+GOOD, BAD = "M1", ""
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "mrn", "heard"),
+    [
+        ("", "", GOOD, ["AA"]),
+        ("NE", "", GOOD, ["AA"]),
+        ("AL", "AL", GOOD, ["CA", "AA"]),
+        ("AL", "AL", BAD, ["CA", "AE"]),
+        ("AL", "NE", GOOD, ["CA"]),
+        ("AL", "", BAD, ["CA"]),
+        ("SU", "ER", GOOD, ["CA"]),
+        ("SU", "ER", BAD, ["CA", "AE"]),
+        ("ER", "SU", GOOD, ["AA"]),
+        ("ER", "SU", BAD, []),
+        ("NE", "AL", GOOD, ["AA"]),
+        ("", "AL", GOOD, ["AA"]),
+        ("NE", "NE", GOOD, []),
+    ],
+)
+def test_the_sender_hears_what_msh_15_and_msh_16_ask_for(
+    pipeline: Pipeline, accept: str, application: str, mrn: str, heard: list[str]
+) -> None:
+    answers = asked(pipeline, adt(accept, application, mrn=mrn, id="E1"))
+    assert codes(answers) == heard
+    assert {field(answer, "MSA", 2) for answer in answers} <= {"E1"}
+    failed = [each.message.control_id for each in pipeline.failed_messages(CLINIC)]
+    assert failed == ([] if mrn else ["E1"])
+
+
+def test_answers_keep_the_order_of_the_messages_in_either_mode(pipeline: Pipeline) -> None:
+    raws = [adt("AL", "AL", id="1"), adt(id="2"), adt("AL", "NE", id="3"), adt(id="4")]
+    answers = asked(pipeline, *raws)
+    heard = [(field(each, "MSA", 2), field(each, "MSA", 1)) for each in answers]
+    expected = [("1", "CA"), ("1", "AA"), ("2", "AA"), ("3", "CA"), ("4", "AA")]
+    assert heard == expected
+
+
+def test_a_large_message_is_answered_twice_too(pipeline: Pipeline) -> None:
+    raw = adt("AL", "AL", id="L") + b"NTE|1||" + b"x" * 100_000 + b"\r"
+    assert codes(asked(pipeline, raw, adt(id="2"))) == ["CA", "AA", "AA"]
+
+
+def test_one_that_is_too_large_is_refused_in_its_own_mode(pipeline: Pipeline) -> None:
+    raw = adt("AL", "AL") + b"x" * 10_000
+    assert codes(asked(pipeline, raw, limit=5000)) == ["CR"]
+
+
+def test_the_same_message_again_gets_the_stored_answer(pipeline: Pipeline) -> None:
+    raw = adt("AL", "AL", id="D")
+    first, second = asked(pipeline, raw), asked(pipeline, raw)
+    assert codes(second) == ["CA", "AA"]
+    assert first[1] == second[1]
+
+
+def test_what_is_received_is_on_disk_before_anybody_understands_it(pipeline: Pipeline) -> None:
+    raw = adt("AL", "AL", id="R")
+    pipeline.receive("clinic", "mllp", raw, "R").result()
+    message, _ = pipeline._unfinished(0) or (None, 0)
+    assert message is not None
+    assert message.raw == raw
+    assert pipeline.message(KEEPER, message.id).status == "received"
+    pipeline.receive("clinic", "mllp", raw, "R").result()
+    assert codes(asked(pipeline, raw)) == ["CA", "AA"]
+    assert pipeline.message(KEEPER, message.id).status == "accepted"
+    assert pipeline._unfinished(0) is None
+
+
+def test_what_a_crash_left_received_is_processed_at_the_next_start(hub: Hub) -> None:
+    first = made(hub)
+    first.add_agency("clinic", None)
+    raws = [adt("AL", "AL", id="1", mrn="A"), adt("AL", "AL", id="2", mrn=BAD)]
+    ids = []
+    after = 0
+    for number, raw in enumerate(raws, 1):
+        first.receive("clinic", "mllp", raw, str(number)).result()
+        message, after = first._unfinished(after) or pytest.fail("nothing was received")
+        ids.append(message.id)
+    second = made(hub)
+    second.start(acknowledger)
+    assert codes(asked(second, raws[0])) == ["CA", "AA"]
+    assert [second.message(KEEPER, id).status for id in ids] == ["accepted", "failed"]
+    assert field(second.message(KEEPER, ids[0]).answer.decode(), "MSA", 1) == "AA"
+    assert len(second.search(CLINIC, "Patient", [("identifier", "A")]).entries) == 1
+    second.stop()
+    for pipeline in (first, second):
+        asyncio.run(pipeline.close())
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+BHS = b"BHS|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302||||B1\r"
+
+
+def test_a_batch_is_answered_by_a_batch_each_message_on_its_own(pipeline: Pipeline) -> None:
+    messages = [adt(id="1", mrn="A"), adt(id="2", mrn=BAD), adt(id="3", mrn="C")]
+    raw = BHS + b"".join(messages) + b"BTS|3\r"
+    (answer,) = asked(pipeline, raw)
+    lines = answer.split("\r")
+    assert lines[0].startswith("BHS|^~\\&|GATEWAY|HUB|EHR|CLINIC|")
+    assert lines[0].endswith("|B1")
+    told = [line.split("|")[1:3] for line in lines if line.startswith("MSA")]
+    assert told == [["AA", "1"], ["AE", "2"], ["AA", "3"]]
+    assert lines[-2:] == ["BTS|3", ""]
+    assert len(pipeline.search(CLINIC, "Patient", []).entries) == 2
+    assert [each.message.control_id for each in pipeline.failed_messages(CLINIC)] == ["2"]
+    (again,) = asked(pipeline, raw)
+    assert again.split("\r")[1:-2] == lines[1:-2]
+
+
+def test_a_batch_whose_count_lies_is_refused_whole_and_kept_raw(pipeline: Pipeline) -> None:
+    raw = BHS + adt(id="1") + b"BTS|2\r"
+    (answer,) = asked(pipeline, raw)
+    assert [field(answer, "MSA", 1), field(answer, "MSA", 2)] == ["AR", "B1"]
+    assert field(answer, "ERR", 2) == "BTS^1^1"
+    (kept,) = pipeline.failed_messages(CLINIC)
+    assert (kept.message.raw, kept.place, kept.stage) == (raw, "BTS-1", "receive")
+    assert not pipeline.search(CLINIC, "Patient", []).entries
+
+
+def test_a_header_alone_is_refused(pipeline: Pipeline) -> None:
+    (answer,) = asked(pipeline, BHS)
+    assert field(answer, "ERR", 2) == "BTS^1^1"
+
+
+def test_a_batch_of_hundreds_is_taken_in_order(pipeline: Pipeline) -> None:
+    messages = [adt(id=str(number), mrn="A") for number in range(300)]
+    (answer,) = asked(pipeline, BHS + b"".join(messages) + b"BTS|300\r")
+    told = [line.split("|")[1:3] for line in answer.split("\r") if line.startswith("MSA")]
+    assert told == [["AA", str(number)] for number in range(300)]
+
+
+def test_another_agency_does_not_see_the_kept_batch(pipeline: Pipeline) -> None:
+    asked(pipeline, BHS)
+    (kept,) = pipeline.failed_messages(CLINIC)
+    with pytest.raises(NotFound):
+        pipeline.message(Context("other", "test"), kept.message.id)
