@@ -37,6 +37,9 @@ Behind = Callable[[], Iterable[str]]
 VERSION: Final = "1"
 """Of the drain workflow's shape, so that a new release goes on with what an old one left."""
 
+PAUSE: Final = 0.05
+"""Seconds between two drains of a subscriber that is woken again and again."""
+
 _THREADS: Final = 32
 _SWEEP: Final = 1000
 _log = logging.getLogger(__name__)
@@ -188,6 +191,8 @@ class Work:
                 await self._once(subscriber)
                 if subscriber not in self._again:
                     break
+                # Under load wakes come with every commit: one drain takes up many of them.
+                await asyncio.sleep(PAUSE)
         finally:
             self._again.discard(subscriber)
             del self._running[subscriber]
