@@ -20,7 +20,7 @@ from gateway.members import Members
 from gateway.model import Context, Reference, Resource, ValidResource
 from gateway.protect import scopes
 from gateway.protect.keys import webhook_secret
-from gateway.store import Transaction, Written
+from gateway.store import Rows, Transaction, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Change:
     interaction: Literal["create", "update"] = "update"
     if_match: int | None = None
     place: str = ""
+    rows: Rows | None = None
     said: datetime | None = None
 
     @property
@@ -108,6 +109,7 @@ def _put(
             interaction=change.interaction,
             if_match=change.if_match,
             said=change.said,
+            rows=change.rows if resource is change.resource else None,
         )
     except GatewayError as error:
         raise _placed(error, change.place) from None

@@ -6,7 +6,8 @@ What fails is kept too, with its stage and place, in the same transaction as its
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 from uuid import uuid4
@@ -20,15 +21,39 @@ from gateway.fhir.provenance import provenance
 from gateway.identify.late import OLDER, filled
 from gateway.identify.merge import led
 from gateway.members import KEEPER
-from gateway.model import Acknowledge, Agency, Code, Context, Message, Receipt, Stage, Translation
+from gateway.model import (
+    Acknowledge,
+    Agency,
+    Code,
+    Context,
+    Entry,
+    Message,
+    Receipt,
+    Reference,
+    Stage,
+    Translation,
+    ValidResource,
+)
 from gateway.parse import PARSERS
 from gateway.route.referral import assign
-from gateway.store import Transaction
+from gateway.store import Rows, Transaction, search_rows
 from gateway.translate import Library, merge, translate
 
 log = structlog.get_logger()
 
-Outcome = Translation | GatewayError
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What a message means: valid resources, and for each the rows by which it will be found.
+
+    All that can be worked out without the hub, so that the writer needn't.
+    """
+
+    translation: Translation
+    rows: Mapping[Reference, Rows]
+
+
+Outcome = Understood | GatewayError
 """What a message means, or why nobody can tell."""
 
 
@@ -37,12 +62,14 @@ def meant(library: Library, agency: Agency, message: Message) -> Outcome:
     try:
         record = PARSERS[message.kind](message.raw, charset=agency.charset)
         translation = translate(library, agency, record)
+        rows = {entry.reference: _rows(entry) for entry in translation.entries}
     except GatewayError as error:
         return error
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
         return _fault(fault)
     # Reading is lazy: what a parser mended is known after the last read.
-    return replace(translation, warnings=(*translation.warnings, *record.warnings))
+    warnings = (*translation.warnings, *record.warnings)
+    return Understood(replace(translation, warnings=warnings), rows)
 
 
 def nobodys() -> Outcome:
@@ -99,9 +126,10 @@ def _enter(
 ) -> tuple[Code, Stage | None, str, tuple[Issue, ...]]:
     """Store what a message led to: AA, its event and warnings. What fails leaves nothing."""
     try:
-        translation = _translation(outcome)
+        understood = _understood(outcome)
+        translation = understood.translation
         with tx.savepoint():
-            warnings = _store(hall, tx, message, translation)
+            warnings = _store(hall, tx, message, understood)
     except Unavailable:
         raise
     except GatewayError as error:
@@ -111,11 +139,15 @@ def _enter(
     return "AA", None, translation.event, (*translation.warnings, *warnings)
 
 
-def _translation(outcome: Outcome) -> Translation:
+def _rows(entry: Entry) -> Rows:
+    return search_rows(gates.check(entry.resource, models=False))
+
+
+def _understood(outcome: Outcome) -> Understood:
     """What a message means. One that means nothing is refused: AA would say it was understood."""
     if isinstance(outcome, GatewayError):
         raise outcome
-    if not outcome.entries:
+    if not outcome.translation.entries:
         raise TranslateError("no segment here that its map reads", place="MSH", condition="100")
     return outcome
 
@@ -132,9 +164,11 @@ def _fault(fault: Exception) -> Internal:
 
 
 def _store(
-    hall: Hall, tx: Transaction, message: Message, translation: Translation
+    hall: Hall, tx: Transaction, message: Message, understood: Understood
 ) -> tuple[Issue, ...]:
     """Write what a message led to; what is to be said of its place among the others."""
+    translation = understood.translation
+    as_said = {id(entry) for entry in translation.entries}
     context = Context(message.agency, message.channel)
     entries = assign(translation.entries, hall.members.directory)
     tx.fetch(entry.reference for entry in entries)
@@ -145,6 +179,10 @@ def _store(
     changes = []
     for entry in entries:
         current = tx.content(entry.reference)
+        if current is None and id(entry) in as_said:
+            made, rows = ValidResource(entry.resource), understood.rows[entry.reference]
+            changes.append(Change(made, said=said, rows=rows))
+            continue
         old = current if entry.reference in late else None
         body = merge(current, entry) if old is None else filled(old, entry)
         changes.append(Change(gates.check(body, models=False), said=said))

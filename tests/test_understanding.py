@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError
+from gateway.intake import Understood
 from gateway.members import Members
-from gateway.model import Message, Translation
+from gateway.model import Message
 from gateway.settings import Settings, shipped
 from gateway.store import open_hub
 from gateway.translate import load
@@ -81,8 +82,10 @@ def test_a_renewed_agency_is_read_anew(
         )
         members.add("renewed", tmp_path)
         outcome = beside(message("renewed")).result(30)
-        assert isinstance(outcome, Translation)
-        (patient,) = [e.resource for e in outcome.entries if e.reference.startswith("Patient/")]
+        assert isinstance(outcome, Understood)
+        (patient,) = [
+            e.resource for e in outcome.translation.entries if e.reference.startswith("Patient/")
+        ]
         assert system in {each.get("system") for each in patient["identifier"]}
 
 
@@ -94,6 +97,6 @@ def test_a_process_that_dies_is_replaced_and_nothing_is_lost(
     asked = [beside(message("cedar-general")) for _ in range(50)]
     (process,) = child._pool._processes.values()
     os.kill(process.pid or 0, signal.SIGKILL)
-    assert all(isinstance(each.result(60), Translation) for each in asked)
+    assert all(isinstance(each.result(60), Understood) for each in asked)
     until(lambda: beside._child("cedar-general") not in (None, child))
-    assert isinstance(beside(message("cedar-general")).result(30), Translation)
+    assert isinstance(beside(message("cedar-general")).result(30), Understood)

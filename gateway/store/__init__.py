@@ -25,7 +25,8 @@ from gateway.store.hub import Hub, Reader, Transaction, open_hub
 from gateway.store.keys import Key, Member
 from gateway.store.messages import Kept
 from gateway.store.page import Page
-from gateway.store.resources import Written
+from gateway.store.resources import Written, search_rows
+from gateway.store.search.index import Rows
 from gateway.store.subscribers import Standing
 
 __all__ = [
@@ -36,8 +37,10 @@ __all__ = [
     "Member",
     "Page",
     "Reader",
+    "Rows",
     "Standing",
     "Transaction",
     "Written",
     "open_hub",
+    "search_rows",
 ]

@@ -159,6 +159,11 @@ class Resources(Session):
         return self.link.one(_SEEN, values) is not None
 
 
+def search_rows(resource: ValidResource) -> index.Rows:
+    """The rows by which a resource is found. Pure: they may be made in another process."""
+    return index.filed(resource["resourceType"], extract(resource))
+
+
 class Writing(Granting, Resources):
     """Writing: a version, its search rows and its event in one go."""
 
@@ -202,13 +207,15 @@ class Writing(Granting, Resources):
         if_match: int | None = None,
         owner: str | None = None,
         said: datetime | None = None,
+        rows: index.Rows | None = None,
     ) -> Written:
         """Store a resource with its id as a new version, unless it is the current one.
 
         ``if_match`` is the version that must be current; ``owner`` (default: the caller's agency)
-        owns what is made new; ``said`` is the time of the message that says so. An update of what
-        isn't there makes it. Raises ``Conflict`` for a
-        create of what is there, ``NotFound``, ``Denied``, ``PreconditionFailed``.
+        owns what is made new; ``said`` is the time of the message that says so; ``rows`` are
+        its ``search_rows`` where they are known. An update of what isn't there makes it. Raises
+        ``Conflict`` for a create of what is there, ``NotFound``, ``Denied``,
+        ``PreconditionFailed``.
         """
         type_, id_ = resource["resourceType"], resource["id"]
         was = self._known(type_, id_)
@@ -219,7 +226,7 @@ class Writing(Granting, Resources):
         if head is not None and not head.deleted and head.digest == digest:
             self._confirm(type_, id_, said)
             return self._unchanged(type_, id_)
-        rows = index.filed(type_, extract(resource))
+        rows = search_rows(resource) if rows is None else rows
         fresh = self._next(head, owner or context.agency, rows, digest)
         fresh = fresh._replace(said=_newer(fresh.said, said))
         known = Known(fresh, _body(type_, id_, fresh, meta, core), resource, fresh=True)
