@@ -8,6 +8,7 @@ any more) a message is understood right here.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -144,7 +145,10 @@ def _prepare(folders: tuple[Path, ...], parent: int) -> None:
     global _shipped
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    gc.disable()
     _shipped = load(folders)
+    gc.freeze()
+    gc.enable()
 
 
 def _watch(parent: int) -> None:
