@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.model import HUB, Agency, Closing, Sender
+from gateway.model import HUB, Agency, Closing, Sender, Sequencing
 from gateway.translate.source import (
     Block,
     Yaml,
@@ -22,16 +22,17 @@ from gateway.translate.source import (
     text,
     texts,
 )
-from gateway.translate.tables import Table, read_table
+from gateway.translate.tables import Table, Unmapped, read_table, unmapped
 
 FILE: Final = "agency.yaml"
 
 _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _KEYS: Final = frozenset(
     {"agency", "name", "aliases", "identifiers", "feeds", "authorities", "tables"}
-    | {"closes-loops-by"}
+    | {"closes-loops-by", "tables-kept-by"}
 )
-_FEED: Final = frozenset({"kind", "timezone", "charset", "sending"})
+_FEED: Final = frozenset({"kind", "timezone", "charset", "sending", "sequence"})
+_TABLE: Final = frozenset({"file", "unmapped"})
 _OUTCOMES: Final = frozenset({"oru", "osu", "rri"})
 _CLOSING: Final = frozenset({"rri", "osu", "outcome", "siu", "to", "acknowledgement"})
 _MODES: Final[Mapping[str, Literal["", "commit", "application"]]] = {
@@ -43,11 +44,15 @@ _MODES: Final[Mapping[str, Literal["", "commit", "application"]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An agency as its folder describes it: itself, its tables, and where its own maps lie."""
+    """An agency as its folder describes it: itself, its tables, and where its own maps lie.
+
+    ``policies``: what it wants done about codes that a table lacks, and where it says so.
+    """
 
     agency: Agency
     tables: dict[str, Table]
     folder: Path | None = None
+    policies: Mapping[str, tuple[Unmapped, str]] = field(default_factory=dict)
 
 
 def is_agency_id(text: str) -> bool:
@@ -76,8 +81,11 @@ def read_profile(id_: str, folder: Path, shown: str) -> Profile:
         if "aliases" in body.items
         else (),
         closing=_closing(body),
+        sequence=_sequence(feed),
+        tables_kept_by=_keeper(body),
     )
-    return Profile(agency, _tables(body, folder, shown), folder)
+    tables, policies = _tables(body, folder, shown)
+    return Profile(agency, tables, folder, policies)
 
 
 def _feed(body: Block) -> Block | None:
@@ -116,6 +124,17 @@ def _charset(feed: Block | None) -> str:
         except LookupError:
             refuse(item.place, f"'{name}' is no charset that Python knows")
     return name
+
+
+def _sequence(feed: Block | None) -> Sequencing:
+    item = feed.get("sequence") if feed else None
+    if item is None:
+        return "negotiated"
+    said = text(item, "'sequence'")
+    for known in get_args(Sequencing):
+        if said == known:
+            return cast("Sequencing", known)
+    refuse(item.place, f"'sequence' is {', '.join(get_args(Sequencing))}")
 
 
 def _senders(feed: Block | None) -> tuple[Sender, ...]:
@@ -179,14 +198,41 @@ def _mode(found: Block) -> Literal["", "commit", "application"]:
     return _MODES[said]
 
 
-def _tables(body: Block, folder: Path, shown: str) -> dict[str, Table]:
+def _keeper(body: Block) -> str:
+    if (item := body.get("tables-kept-by")) is None:
+        return ""
+    keeper = text(item, "'tables-kept-by'")
+    if not is_agency_id(keeper) and keeper != HUB:
+        refuse(item.place, f"'tables-kept-by' is an agency's id, or {HUB}")
+    return keeper
+
+
+def _tables(
+    body: Block, folder: Path, shown: str
+) -> tuple[dict[str, Table], dict[str, tuple[Unmapped, str]]]:
+    """Its own tables, and its policies: a file, or ``{file: …, unmapped: …}`` of which one may do.
+
+    Raises MapError.
+    """
+    tables: dict[str, Table] = {}
+    policies: dict[str, tuple[Unmapped, str]] = {}
     if (item := body.get("tables")) is None:
-        return {}
-    found: dict[str, Table] = {}
+        return tables, policies
     for name, value in block(item, "'tables'").items.items():
-        written = text(value, "a table's file")
-        path = folder / written
-        if not path.is_file() or folder.resolve() not in path.resolve().parents:
-            refuse(value.place, f"there is no file '{written}' in the agency's folder")
-        found[name] = read_table(name, path, f"{shown}/{written}")
-    return found
+        file = value.get("file") if isinstance(value, Block) else value
+        if isinstance(value, Block):
+            value.refuse_unknown(_TABLE, "a table")
+        if isinstance(value, Block) and (file is None or "unmapped" in value.items):
+            policy = value.need("unmapped")
+            policies[name] = unmapped(text(policy, "'unmapped'"), policy.place), policy.place
+        if file is not None:
+            tables[name] = _table(name, file, folder, shown)
+    return tables, policies
+
+
+def _table(name: str, file: Yaml, folder: Path, shown: str) -> Table:
+    written = text(file, "a table's file")
+    path = folder / written
+    if not path.is_file() or folder.resolve() not in path.resolve().parents:
+        refuse(file.place, f"there is no file '{written}' in the agency's folder")
+    return read_table(name, path, f"{shown}/{written}")

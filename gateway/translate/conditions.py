@@ -10,7 +10,7 @@ import re
 from typing import Final, NoReturn
 
 from gateway.model import NULL, Node
-from gateway.translate.needs import ANYTHING, Condition, all_of, either, of_path
+from gateway.translate.needs import ANYTHING, Condition, all_of, either, of_path, of_texts
 from gateway.translate.paths import (
     First,
     Frame,
@@ -21,6 +21,7 @@ from gateway.translate.paths import (
     filled,
     is_path,
     parse_path,
+    says,
 )
 from gateway.translate.run import Nodes, Run, Scope, Test
 from gateway.translate.source import refuse
@@ -50,6 +51,7 @@ class _Parser:
         self.text, self.frame, self.place, self.numbers = text, frame, place, numbers
         self.tokens = self._tokens()
         self.at = 0
+        self.paths: list[Path] = []
 
     def _tokens(self) -> list[str]:
         tokens, at = [], 0
@@ -86,7 +88,7 @@ class _Parser:
         test = self._or()
         if self._peek():
             self._fail()
-        return test
+        return test._replace(paths=tuple(self.paths))
 
     def _or(self) -> Condition:
         found = [self._and()]
@@ -131,7 +133,7 @@ class _Parser:
         return Condition(_matches(nodes, self._pattern()), of_path(path))
 
     def _among(self, path: Path, texts: frozenset[str]) -> Condition:
-        needs = ANYTHING if "" in texts else of_path(path)
+        needs = of_texts(path, texts)
         if path.is_single and len(path.parts) == 1:
             return Condition(_component_one_of(path.parts[0], texts), needs)
         if path.is_single:
@@ -168,11 +170,13 @@ class _Parser:
             token = f".{token}"
         if not is_path(token):
             refuse(self.place, f"'{token}' stands where a path belongs")
-        return parse_path(token, self.frame, self.place)
+        self.paths.append(parse_path(token, self.frame, self.place))
+        return self.paths[-1]
 
     def _exists(self, token: str) -> Condition:
         if not is_path(token) and not self.numbers:
-            segments = compile_segments(parse_path(token, self.frame, self.place))
+            self.paths.append(parse_path(token, self.frame, self.place))
+            segments = compile_segments(self.paths[-1])
             return Condition(lambda run, scope, node: bool(segments(scope)), ANYTHING)
         path = self._path(token)
         return Condition(self._filled(path), of_path(path))
@@ -253,11 +257,7 @@ def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
 
 def _filled(nodes: Nodes) -> Test:
     def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        for one in nodes(run, scope, node):
-            text = one.text()
-            if text != NULL if text is not None else filled(one):
-                return True
-        return False
+        return any(map(filled, nodes(run, scope, node)))
 
     return test
 
@@ -267,8 +267,8 @@ def _component_filled(number: int) -> Test:
 
     def test(run: Run, scope: Scope, node: Node | None) -> bool:
         text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is one
-        if text is not None:
-            return text != NULL
+        if text is not None and says(text):
+            return True
         found = node.child(number)  # type: ignore[union-attr]
         return found is not None and filled(found)
 

@@ -13,7 +13,6 @@ from typing import Any
 from gateway.fhir.elements import Element, children
 from gateway.model import Agency
 from gateway.translate.leaves import codes_of
-from gateway.translate.memory import copied
 from gateway.translate.objects import needed
 from gateway.translate.run import Run
 from gateway.translate.source import Block, Scalar, Series, Yaml, refuse, text
@@ -56,7 +55,8 @@ def _one(element: Element, item: Yaml) -> Build:
     for names in needed(element.parent):
         if not builders.keys() & set(names):
             refuse(item.place, f"{element.parent}.{names[0]} is required")
-    return partial(copied, {name: build() for name, build in builders.items()})
+    made = {name: build() for name, build in builders.items()}
+    return lambda: made
 
 
 def _built_list(builders: list[Build]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -96,6 +97,18 @@ def uri(run: Run, node: Node) -> str | None:
     return as_uri(text) if text else None
 
 
+def hex_to_base64(run: Run, node: Node) -> str | None:
+    """Bytes as hexadecimal digits (ED.4 = Hex), blanks between them or not, as base64."""
+    text = leaf(run, node)
+    if text is None:
+        return None
+    try:
+        return b64encode(bytes.fromhex(text)).decode() or None
+    except ValueError:
+        run.warn(node, "can't be read as hexadecimal digits; left out", condition="102")
+        return None
+
+
 def _of_text(change: Callable[[str], str]) -> Function:
     def function(run: Run, node: Node) -> str | None:
         text = leaf(run, node)
@@ -108,14 +121,22 @@ def _digits(text: str) -> str:
     return "".join(character for character in text if character in "0123456789")
 
 
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+OF_TEXT: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {"base64": _base64, "digits": _digits, "lower": str.lower, "upper": str.upper}
+)
+"""Those that look at a text alone: they serve what is joined, too."""
+
 FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
     {
         "authority": authority,
         "coding-system": coding_system,
-        "digits": _of_text(_digits),
-        "lower": _of_text(str.lower),
-        "upper": _of_text(str.upper),
+        "hex-to-base64": hex_to_base64,
         "uri": uri,
+        **{name: _of_text(change) for name, change in OF_TEXT.items()},
     }
 )
 """The allow-list."""

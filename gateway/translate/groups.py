@@ -129,6 +129,7 @@ class Distribution:
         scope = Scope(parent)
         self._open.append((group, scope))
         self.instances.setdefault(group.name, []).append(scope)
+        parent.within.setdefault(group.name, []).append(scope)
         return scope
 
     def _parent(self, group: Group) -> Scope:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
@@ -12,19 +12,26 @@ from gateway.model import NULL, Node
 from gateway.translate.functions import Function, leaf
 from gateway.translate.run import Read, Run, Scope
 from gateway.translate.sites import Leaf
-from gateway.translate.tables import Row, Table
+from gateway.translate.tables import Row, Table, Unmapped
 from gateway.translate.values import READERS, Reader, read_text
 
-Unmapped = Literal["text", "warn", "reject"]
-
+Change = Callable[[str], str]
+"""A function of a text alone."""
 
 _TEXTS: Final = frozenset({"string", "markdown", "code", "uri"})
 """Types that what a function or a table gives has already."""
 
 
+_PROSE: Final = frozenset({"string", "markdown"})
+"""Types that any text may stand in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A table as a rule uses it. ``standard`` is None where only agencies have it."""
+    """A table as a rule uses it. ``standard`` is None where only agencies have it.
+
+    ``unmapped`` holds for agencies that don't say for themselves.
+    """
 
     name: str
     standard: Table | None
@@ -37,12 +44,24 @@ class Lookup:
             found = self.standard.rows.get(code)
         if found is None:
             found = run.find(self.name, self.standard, code)
-        if found is None and self.unmapped != "text":
-            text = f"a code that the table '{self.name}' lacks"
-            if self.unmapped == "reject":
-                raise TranslateError(text, place=node.place, code="code-invalid", condition="103")
-            run.warn(node, text, "code-invalid", "103")
+        if found is None:
+            self._missed(run, code, node)
         return found
+
+    def policy(self, run: Run) -> Unmapped:
+        """What is done about a code that the table lacks: the agency's say first."""
+        return run.policies.get(self.name, self.unmapped)
+
+    def _missed(self, run: Run, code: str, node: Node) -> None:
+        policy = self.policy(run)
+        if policy == "text":
+            return
+        text = f"a code that the table '{self.name}' lacks"
+        if policy == "reject":
+            raise TranslateError(text, place=node.place, code="code-invalid", condition="103")
+        if policy == "task":
+            run.lack(self.name, code, node)
+        run.warn(node, text, "code-invalid", "103")
 
 
 def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -> Leaf:
@@ -106,6 +125,7 @@ def _straight(convert: Reader) -> Leaf:
 def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
     """A primitive by a table."""
     convert = None if type_ in _TEXTS else READERS[type_]
+    kept: frozenset[Unmapped] = frozenset({"text", "task"} if type_ in _PROSE else {"text"})
 
     def read(run: Run, node: Node) -> Any:
         text = function(run, node) if function else leaf(run, node)
@@ -114,7 +134,7 @@ def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
         found = lookup.find(run, text, node)
         if found is not None:
             text = found.target
-        elif lookup.unmapped != "text":
+        elif lookup.policy(run) not in kept:
             return None
         return convert(run, text, node) if convert and text else text or None
 
@@ -197,15 +217,37 @@ def joined(parts: list[tuple[Callable[..., Any], bool]], between: str) -> Callab
     return read
 
 
+def changed(read: Read, change: Change) -> Read:
+    """What a function makes of a text."""
+
+    def turned(run: Run, scope: Scope, node: Node | None) -> str | None:
+        text = read(run, scope, node)
+        return change(text) or None if text is not None else None
+
+    return turned
+
+
+def parted(type_: str, between: str) -> Leaf:
+    """A text's parts between ``between``, each read for itself; empty ones are nothing."""
+    convert = READERS[type_]
+
+    def read(run: Run, node: Node) -> list[Any] | None:
+        text = leaf(run, node)
+        parts = text.split(between) if text is not None else ()
+        made = [convert(run, part.strip(), node) for part in parts if part.strip()]
+        return [value for value in made if value is not None] or None
+
+    return read
+
+
 def filled_up(read: Leaf, extra: Mapping[str, Callable[[], object]]) -> Leaf:
     """An object with the elements of ``extra`` where it lacks them."""
 
     def full(run: Run, node: Node) -> dict[str, Any] | None:
         made: dict[str, Any] | None = read(run, node)
-        if made is not None:
-            for name, build in extra.items():
-                if name not in made:
-                    made[name] = build()
-        return made
+        if made is None:
+            return None
+        lacking = {name: build() for name, build in extra.items() if name not in made}
+        return {**made, **lacking} if lacking else made
 
     return full

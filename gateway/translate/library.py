@@ -11,16 +11,17 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.errors import MapError, TranslateError
+from gateway.fhir.elements import Element, resource_types
 from gateway.model import Agency, Record, Translation
 from gateway.translate.agency import FILE, Profile, read_profile
 from gateway.translate.maps import KINDS, Maps, shown_folder
 from gateway.translate.plans import Plan, compile_plans, served
+from gateway.translate.readings import check_policy, check_table
 from gateway.translate.rules import Compiler
 from gateway.translate.run import Run
 from gateway.translate.source import refuse
-from gateway.translate.tables import Table
+from gateway.translate.tables import Table, Unmapped
 from gateway.translate.values import moment_of, offset_of
-from gateway.translate.verbs import check_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Shelf:
     """What one agency translates by: its plans by event and its own tables.
 
     ``systems`` is a memory of what coding systems' names meant, ``memory`` of what data type maps
-    made for ``agency``: of the maps and tables alone, so that they change nothing.
+    made for ``agency``: of the maps and tables alone, so that they change nothing. ``policies`` are
+    the agency's own, by table.
     """
 
     plans: Mapping[str, Plan]
@@ -36,6 +38,7 @@ class Shelf:
     coding_systems: Table | None
     version: str
     agency: Agency
+    policies: Mapping[str, Unmapped] = field(default_factory=dict)
     systems: dict[str, str | None] = field(default_factory=dict)
     memory: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -78,6 +81,27 @@ class Library:
         found = self._shelves.get(agency.id)
         return found if found is not None else self._shelf(Profile(agency, {}))
 
+    def knows(self, agency: Agency, table: str, code: str) -> bool:
+        """Whether an agency's table, or the standard one of that name, has a code."""
+        tables = self.shelf(agency).tables.get(table), self._standard.tables.get(table)
+        return any(one is not None and one.find(code) is not None for one in tables)
+
+    def table(self, agency: Agency | None, name: str) -> tuple[Table, ...]:
+        """The tables of that name: an agency's own, then the standard one; () for none."""
+        own = self.shelf(agency).tables.get(name) if agency is not None else None
+        return tuple(one for one in (own, self._standard.tables.get(name)) if one is not None)
+
+    def table_system(self, name: str) -> str | None:
+        """The one code system that all elements draw from that a table is read for, if it is one.
+
+        A row that names its own system is of that.
+        """
+        bindings = {one.binding.system if one.binding else None for one in self._uses(name)}
+        return bindings.pop() if len(bindings) == 1 else None
+
+    def _uses(self, name: str) -> set[Element]:
+        return self._standard.uses.get(name, set())
+
     def _shelf(self, profile: Profile) -> Shelf:
         systems = self._standard.tables.get("coding-systems")
         if profile.folder is None:
@@ -87,11 +111,14 @@ class Library:
             layered = Maps((own, *self._layers), self._standard.maps.read)
             compiler, plans = _compiled(layered, {**profile.tables, **self._standard.tables})
         for name, table in profile.tables.items():
-            if name not in compiler.tables:
-                raise MapError(f"{table.place}: no rule uses a table '{name}'", place=table.place)
+            _check_used(compiler, name, table.place)
             check_table(table, compiler.uses.get(name, set()))
+        for name, (policy, place) in profile.policies.items():
+            _check_used(compiler, name, place)
+            check_policy(policy, compiler.uses.get(name, set()), place)
         version = _digest([profile.folder], self.version)
-        return Shelf(plans, profile.tables, systems, version, profile.agency)
+        policies = {name: policy for name, (policy, _) in profile.policies.items()}
+        return Shelf(plans, profile.tables, systems, version, profile.agency, policies)
 
 
 def load(folders: Sequence[Path]) -> Library:
@@ -122,7 +149,8 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
 
     The order of entries is the map's; ids depend on keys alone. The record's own warnings aren't
     in ``warnings``. Raises TranslateError: at MSH-9 for an event that no map serves (condition 200
-    or 201), at the place of a missing key or required value (101), or of a refused code (103).
+    or 201), at the place of a missing key or required value (101), or of a refused code (103); it
+    bears the codes that somebody is to be asked about, as the Translation does.
     """
     shelf = library.shelf(agency)
     event = _text(record, 9, 1), _text(record, 9, 2)
@@ -142,10 +170,20 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
         shelf.systems,
         shelf.memory if shelf.serves(agency) else {},
         offset_of(_text(record, 7)),
+        policies=shelf.policies,
     )
-    entries = plan.run(run, record)
+    try:
+        entries = plan.run(run, record)
+    except TranslateError as error:
+        error.lacks = tuple(run.lacks.values())
+        if error.lacks:  # it may be for one of them that something is missing
+            told = (each for each in run.warnings if each.code == "code-invalid")
+            error.issues = (*error.issues, *told)
+        raise
     name = f"{plan.name}@{shelf.version}"
-    return Translation("^".join(event), name, entries, run.warnings, _said(run, record))
+    said = _said(run, record)
+    lacks = tuple(run.lacks.values())
+    return Translation("^".join(event), name, entries, run.warnings, said, run.asked, lacks)
 
 
 def _said(run: Run, record: Record) -> datetime | None:
@@ -169,7 +207,9 @@ def _compiled(maps: Maps, tables: Mapping[str, Table]) -> tuple[Compiler, Mappin
     compiler = Compiler(maps, tables)
     for name in maps.names("datatypes"):
         source = maps.find("datatypes", name)
-        if source is not None:
+        if source is not None and source.to in resource_types():
+            compiler.check_resource_map(source)
+        elif source is not None:
             compiler.data_type(name, source.to, source.place)
     return compiler, compile_plans(compiler)
 
@@ -178,6 +218,11 @@ def _own_layer(folder: Path) -> tuple[Path, str] | None:
     """An agency's folder as a layer of maps, where it holds any."""
     holds = any(path for kind in KINDS for path in (folder / kind).glob("*.yaml"))
     return (folder, shown_folder(folder)) if holds else None
+
+
+def _check_used(compiler: Compiler, name: str, place: str) -> None:
+    if name not in compiler.tables:
+        raise MapError(f"{place}: no rule uses a table '{name}'", place=place)
 
 
 def _check_folders(folders: Iterable[Path]) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import MapError
-from gateway.translate.source import Block, Scalar, Yaml, flag, read_yaml, refuse, text
+from gateway.translate.include import included, overlaid
+from gateway.translate.source import Block, flag, read_yaml, refuse, text
 from gateway.translate.tables import Table, read_table
 
-KINDS: Final = ("messages", "segments", "datatypes")
+KINDS: Final = ("messages", "parts", "segments", "datatypes")
+_BY_NAME: Final = frozenset({"groups", "resources"})
 HEADER: Final = frozenset({"map", "to", "extends"})
 """The keys of a segment or data type map that aren't elements."""
 
@@ -51,7 +53,7 @@ class Maps:
             body = _extended(body, base)
         if "extends" in body.items:
             refuse(body.places["extends"], f"no other {kind[:-1]} map '{name}' to extend")
-        to = text(body.need("to"), "'to'") if kind != "messages" else ""
+        to = text(body.need("to"), "'to'") if kind in ("segments", "datatypes") else ""
         return Source(name, body.place, to, body)
 
     def _blocks(self, kind: str, name: str) -> Iterator[Block]:
@@ -63,9 +65,16 @@ class Maps:
             block = self._load(path, f"{shown}/{kind}/{name}.yaml")
             if text(block.need("map"), "'map'") != name:
                 refuse(block.places["map"], f"the file's name says '{name}'")
-            yield block
+            yield included(block, self._part) if kind == "messages" else block
             if not _extends(block):
                 return
+
+    def _part(self, name: str, place: str) -> Block:
+        """The body of a part, for a message map that includes it at ``place``."""
+        found = self.find("parts", name)
+        if found is None:
+            raise missing("parts", name, place)
+        return found.body
 
     def _load(self, path: Path, shown: str) -> Block:
         if path not in self.read:
@@ -99,23 +108,9 @@ def _extended(body: Block, base: Block) -> Block:
 
     ``groups`` and ``resources`` of messages are taken one level deeper, by name.
     """
-    items, places = dict(base.items), dict(base.places)
-    for key, item in body.items.items():
-        if key == "extends":
-            continue
-        if isinstance(item, Scalar) and item.value == "drop":
-            if key not in items:
-                refuse(body.places[key], f"there is no '{key}' to drop")
-            del items[key], places[key]
-            continue
-        items[key] = _within(key, item, items.get(key))
-        places[key] = body.places[key]
-    return Block(body.place, items, places)
-
-
-def _within(key: str, item: Yaml, base: Yaml | None) -> Yaml:
-    deeper = key in ("groups", "resources") and isinstance(item, Block) and isinstance(base, Block)
-    return _extended(item, base) if deeper else item  # type: ignore[arg-type]
+    said = {key: item for key, item in body.items.items() if key != "extends"}
+    made = overlaid(base, Block(body.place, said, body.places), (_BY_NAME,))
+    return Block(body.place, made.items, made.places)
 
 
 def shown_folder(folder: Path) -> str:

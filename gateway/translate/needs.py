@@ -2,7 +2,9 @@
 
 Most of what maps read is empty: a PID has forty fields and a sender fills twelve. Which fields or
 components have anything is one look at a segment or node, its *shape*, and senders have few of
-them. So what runs is narrowed once a shape to the rules that may give something there.
+them. Much of the rest hangs on a code or two (``OBX-2 = NM``): which of those that a map asks for a
+field says is its *answer*. So what runs is narrowed once, for shapes and answers, to the rules that
+may give something there.
 """
 
 from __future__ import annotations
@@ -11,18 +13,31 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple, TypeVar
 
-from gateway.model import Node
+from gateway.model import NULL, Node
 from gateway.translate.paths import Path
 from gateway.translate.run import Read, Run, Scope, Test
 
-Key = int | tuple[str, int]
-"""A component of the node in hand, or a field of the scope's first segment of that name."""
+
+class Says(NamedTuple):
+    """Of the scope's first segment of that name, a field or component is one of these texts."""
+
+    segment: str
+    field: int
+    parts: tuple[int, ...]
+    texts: frozenset[str]
+
+
+Key = int | tuple[str, int] | Says
+"""A component of the node in hand, a field of the scope's first segment of that name, or a text."""
 
 Needs = tuple[frozenset[Key], ...]
 """Of each set at least one must be there, else a rule gives nothing, warns of nothing."""
 
 Present = Callable[[Key], bool]
 """Whether there may be anything at a key."""
+
+OTHER: Final = "\x00"
+"""An answer that is none of the texts that were asked for."""
 
 ANYTHING: Final[Needs] = ()
 """No need is known: the rule has to be tried."""
@@ -37,10 +52,11 @@ T = TypeVar("T")
 
 
 class Condition(NamedTuple):
-    """A compiled ``if``, and what it needs to be true."""
+    """A compiled ``if``, what it needs to be true, and the paths that it looks at."""
 
     test: Test
     needs: Needs
+    paths: tuple[Path, ...] = ()
 
 
 def everything(key: Key) -> bool:
@@ -55,6 +71,15 @@ def of_path(path: Path) -> Needs:
     if path.is_single and path.parts:
         return (frozenset({path.parts[0]}),)
     return ANYTHING
+
+
+def of_texts(path: Path, texts: frozenset[str]) -> Needs:
+    """What a path needs to meet one of some texts; "" is met by nothing, too."""
+    needs = ANYTHING if "" in texts else of_path(path)
+    if path.is_plain and not (path.choice or path.repetition):
+        says = Says(path.segment, path.field, path.parts, texts)
+        needs = (*needs, frozenset({says}))
+    return needs
 
 
 def all_of(needs: Iterable[Needs]) -> Needs:
@@ -77,7 +102,37 @@ def met(needs: Needs, present: Present) -> bool:
     return all(any(map(present, keys)) for keys in needs)
 
 
-# --- shapes --------------------------------------------------------------------------------------
+# --- shapes and answers --------------------------------------------------------------------------
+
+
+def segments_of(needs: Iterable[Needs]) -> set[str]:
+    """The segments whose fields decide."""
+    found = (key for one in needs for keys in one for key in keys)
+    return {key[0] for key in found if not isinstance(key, int)}
+
+
+def questions(needs: Iterable[Needs]) -> tuple[Says, ...]:
+    """What is asked of each field in all of these, with all texts that any of them asks for."""
+    asked: dict[tuple[str, int, tuple[int, ...]], frozenset[str]] = {}
+    for key in (key for one in needs for keys in one for key in keys):
+        if isinstance(key, Says):
+            asked[key[:3]] = asked.get(key[:3], frozenset()) | key.texts
+    return tuple(Says(*where, texts) for where, texts in asked.items())
+
+
+def answer(question: Says, scope: Scope) -> str | None:
+    """The text of a field that was asked for; ``OTHER`` for another, None where it repeats."""
+    held = scope.segments.get(question.segment)
+    found = held[0].repetitions(question.field) if held is not None else ()
+    if len(found) > 1:
+        return None
+    node: Node | None = found[0] if found else None
+    for part in question.parts:
+        node = node.child(part) if node is not None else None
+    text = node.text() if node is not None else None
+    if text is None or text == NULL:
+        return ""
+    return text if text in question.texts else OTHER
 
 
 class Narrowed(dict[Hashable, T]):
@@ -112,17 +167,26 @@ def in_node(shape: bytes) -> Present:
     return lambda key: not isinstance(key, int) or _holds(shape, key - 1)
 
 
-def in_scope(names: Sequence[str], shapes: Sequence[bytes]) -> Present:
+def in_scope(
+    names: Sequence[str],
+    shapes: Sequence[bytes],
+    questions: Sequence[Says] = (),
+    answers: Sequence[str | None] = (),
+) -> Present:
     """What is there in a scope whose first segments of these names have these shapes.
 
-    One shape more is that of the node in hand.
+    One shape more is that of the node in hand. ``answers`` are those to ``questions``.
     """
     by_name = dict(zip(names, shapes, strict=False))
     inside = in_node(shapes[-1]) if len(shapes) > len(names) else everything
+    known = {one[:3]: answer for one, answer in zip(questions, answers, strict=True)}
 
     def present(key: Key) -> bool:
         if isinstance(key, int):
             return inside(key)
+        if isinstance(key, Says):
+            answer = known.get(key[:3])
+            return answer is None or answer in key.texts
         name, number = key
         return name not in by_name or _holds(by_name[name], number)
 

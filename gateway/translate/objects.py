@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from gateway.fhir.elements import Element, children
@@ -109,17 +109,20 @@ def given(rule: Rule, condition: Condition | None) -> Rule:
     """``rule`` where a condition holds; as it is where there is none."""
     if condition is None:
         return rule
-    test, needs = condition
+    test, needs = condition.test, condition.needs
     narrow = rule.narrow
-    return replace(
-        rule,
-        read=only_if(test, rule.read),
-        needs=all_of((needs, rule.needs)),
-        narrow=None if narrow is None else lambda present: only_if(test, narrow(present)),
+    return Rule(
+        only_if(test, rule.read),
+        rule.many,
+        rule.weighs,
+        rule.default,
+        all_of((needs, rule.needs)),
+        None if narrow is None else lambda present: only_if(test, narrow(present)),
     )
 
 
-def needed(parent: str) -> list[tuple[str, ...]]:
+@cache
+def needed(parent: str) -> tuple[tuple[str, ...], ...]:
     """What must be in an object: for each, the JSON names of which one must be there."""
     wanted: dict[str, tuple[str, ...]] = {}
     for name, element in children(parent).items():
@@ -127,7 +130,7 @@ def needed(parent: str) -> list[tuple[str, ...]]:
             wanted[name] = (name,)
         elif element.demanded and element.choice is not None:
             wanted[element.choice] = (*wanted.get(element.choice, ()), name)
-    return list(wanted.values())
+    return tuple(wanted.values())
 
 
 def check_needed(parent: str, parts: Sequence[Part], place: str) -> None:

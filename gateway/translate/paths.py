@@ -53,7 +53,7 @@ class Frame:
 class Path:
     """A path taken apart. ``segment`` "" for a relative one; ``field`` 0 for a whole segment.
 
-    A resource's name, where one is read by ``ref``, is noted as a path of ``up`` -1.
+    The name of a resource or group, where one is read, is noted as a path of ``up`` -1.
     """
 
     text: str
@@ -79,6 +79,14 @@ class Path:
     def is_own_field(self) -> bool:
         """Whether it is the first repetition of such a field, and no more."""
         return self.is_plain and not (self.choice or self.repetition or self.parts)
+
+    def holds(self, scope: Scope) -> bool:
+        """Whether there is anything in its field, in any segment of that name that it sees."""
+        at: Scope | None = scope
+        for _ in range(self.up):
+            at = at.parent if at is not None else None
+        held = at.segments.get(self.segment, ()) if at is not None else ()
+        return any(segment.repetitions(self.field) for segment in held)
 
     def shown(self, scope: Scope) -> str:
         """Its place in a message: with the ordinal of the segment, where there is one."""
@@ -279,11 +287,16 @@ def _all_repetitions(path: Path) -> Nodes:
     return repetitions
 
 
+def says(text: str) -> bool:
+    """Whether a text says anything: ``""`` and blanks alone don't."""
+    return text != NULL and not text.isspace()
+
+
 def filled(node: Node, depth: int = 2) -> bool:
-    """Whether any leaf of a node has a text other than ``""``."""
+    """Whether any leaf of a node has a text that says anything."""
     text = node.text()
-    if text is not None:
-        return text != NULL
+    if text is not None and says(text):
+        return True
     if not depth:
         return False
     children = (node.child(number) for number in range(2, 26))

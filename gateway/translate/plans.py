@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.model import Entry, Record
-from gateway.translate.groups import Groups, compile_groups, distribute
+from gateway.translate.groups import MESSAGE, Groups, compile_groups, distribute
 from gateway.translate.maps import Source
 from gateway.translate.resources import Maker, compile_resources
 from gateway.translate.rules import Compiler
-from gateway.translate.run import Run
-from gateway.translate.source import refuse, texts
+from gateway.translate.run import Run, Scope
+from gateway.translate.source import Block, block, refuse, text, texts
 
-_KEYS: Final = frozenset({"map", "events", "groups", "resources"})
+_KEYS: Final = frozenset({"map", "events", "groups", "resources", "asks"})
+_SOMETIMES: Final = frozenset({"in", "each", "if"})
 _EVENT: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A message map, ready to run."""
+    """A message map, ready to run. ``asks`` names the resource that a question is about, or ""."""
 
     name: str
     groups: Groups
     makers: tuple[Maker, ...]
+    asks: str = ""
 
     def run(self, run: Run, record: Record) -> tuple[Entry, ...]:
         """The entries of a record: all identities first, so that references may point ahead."""
         instances = distribute(self.groups, record.segments)
+        try:
+            return self._made(run, instances)
+        finally:
+            instances[MESSAGE][0].close()
+
+    def _made(self, run: Run, instances: Mapping[str, Sequence[Scope]]) -> tuple[Entry, ...]:
         due = []
         for maker in self.makers:
             for scope in instances.get(maker.group, ()):
                 for at, live, reference in maker.found(run, scope):
                     at[0].record(maker.name, reference, at[1])
+                    if maker.name == self.asks:
+                        run.asked = reference
                     due.append((maker, at, live, reference))
         made: dict[str, Entry] = {}
         for maker, at, live, reference in due:
             entry = maker.make(run, at, live, reference)
+            if entry is None:
+                continue
             known = made.get(reference)
             made[reference] = entry if known is None else _joined(known, entry)
         return tuple(made.values())
@@ -53,7 +65,7 @@ def _joined(first: Entry, second: Entry) -> Entry:
             known = [_who(one) for one in held]
             resource[name] = [*held, *(one for one in more if _who(one) not in known)]
     removes = (first.removes | second.removes) - resource.keys()
-    return Entry(resource, removes, first.keep | second.keep)
+    return Entry(resource, removes, first.keep | second.keep, first.known or second.known)
 
 
 def _who(item: Any) -> Any:
@@ -76,9 +88,22 @@ def compile_plans(compiler: Compiler) -> dict[str, Plan]:
 def _plan(compiler: Compiler, source: Source) -> Plan:
     source.body.refuse_unknown(_KEYS, "a message map")
     groups = compile_groups(source.body.get("groups"))
-    return Plan(
-        source.name, groups, compile_resources(compiler, groups, source.body.need("resources"))
-    )
+    makers = compile_resources(compiler, groups, source.body.need("resources"))
+    return Plan(source.name, groups, makers, _asks(source.body))
+
+
+def _asks(body: Block) -> str:
+    """The name of the resource that a question is about: one that each message names, once."""
+    item = body.get("asks")
+    if item is None:
+        return ""
+    name = text(item, "a resource's name")
+    asked = block(body.need("resources"), "'resources'").get(name)
+    if not isinstance(asked, Block):
+        refuse(item.place, f"there is no resource '{name}' to ask after")
+    if _SOMETIMES & asked.items.keys():
+        refuse(item.place, f"'{name}' isn't made once of every message: it can't be asked after")
+    return name
 
 
 def _add(plans: dict[str, Plan], source: Source, plan: Plan) -> None:

@@ -11,8 +11,20 @@ from gateway.fhir.elements import children, resource_types
 from gateway.model import Entry, Node, Reference, Resource
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
+from gateway.translate.keeping import Forget, compile_forget, compile_keep, compile_known
 from gateway.translate.maps import HEADER, Source, missing
-from gateway.translate.needs import Condition, Narrowed, Present, everything, in_scope, met
+from gateway.translate.memory import Form, form_of, keep
+from gateway.translate.needs import (
+    Condition,
+    Narrowed,
+    Present,
+    answer,
+    everything,
+    in_scope,
+    met,
+    questions,
+    segments_of,
+)
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
@@ -23,13 +35,16 @@ from gateway.translate.paths import (
     is_path,
     parse_path,
 )
+from gateway.translate.readings import KEY
 from gateway.translate.rules import Compiler, Named, node_frame
 from gateway.translate.run import Nodes, Read, Run, Scope, Test
 from gateway.translate.sites import AGENCY, Home, Rule, Site
-from gateway.translate.source import Block, Yaml, block, refuse, several, text, texts
-from gateway.translate.verbs import KEY, TEXT, read_nodes
+from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
+from gateway.translate.verbs import TEXT, read_nodes
 
-_KEYS: Final = frozenset({"to", "in", "each", "if", "key", "use", "set", "keep"})
+_KEYS: Final = frozenset(
+    {"to", "in", "each", "if", "key", "use", "set", "keep", "known", "forget", "optional"}
+)
 _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
 _OWN: Final = frozenset({"id", "resourceType"})
@@ -79,6 +94,10 @@ class Maker:
     contents: tuple[Content, ...]
     must: tuple[tuple[str, ...], ...]
     keep: frozenset[str]
+    known: tuple[Path, ...]
+    forget: tuple[Forget, ...]
+    optional: bool
+    form: Form | None
 
     def found(self, run: Run, scope: Scope) -> list[tuple[At, Live, Reference]]:
         """Where an instance is to be made in ``scope``, of what, and its reference."""
@@ -106,8 +125,20 @@ class Maker:
             condition="101",
         )
 
-    def make(self, run: Run, at: At, live: Live, reference: Reference) -> Entry:
-        """The resource itself."""
+    def make(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
+        """The resource itself; None, after a warning, for an optional one that isn't whole."""
+        key = self.form(run, *at) if self.form is not None else None
+        known = run.memory.get(key) if key is not None else None
+        if known is not None:
+            made = {**known[0], "id": reference.partition("/")[2]}
+            return Entry(made, known[1], self.keep, self._known_at(at[0]))
+        before = run.findings
+        entry = self._made(run, at, live, reference)
+        if key is not None and entry is not None and run.findings == before:
+            keep(run, key, (entry.resource, entry.removes))
+        return entry
+
+    def _made(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
         removes: set[str] = set()
         scope, node = at
@@ -127,19 +158,36 @@ class Maker:
                 resource.update(value)
                 for chosen in value:
                     removes.update(others[chosen])
-        self._check(resource, at)
+        for forget in self.forget:
+            if forget.test is None or forget.test(run, scope, node):
+                removes |= forget.names
+        lacking = self._lacking(resource)
+        if lacking:
+            self._refuse(run, lacking, at)
+            return None
         gone = frozenset(removes - resource.keys()) if removes else _NONE
-        return Entry(resource, gone, self.keep)
+        return Entry(resource, gone, self.keep, self._known_at(scope))
 
-    def _check(self, resource: Resource, at: At) -> None:
+    def _known_at(self, scope: Scope) -> str:
+        """The place of what names a resource that must be known: the first of its key's paths."""
+        if not self.known:
+            return ""
+        told = (path for path in self.known if path.holds(scope))
+        return next(told, self.key_path).shown(scope)
+
+    def _lacking(self, resource: Resource) -> tuple[str, ...]:
+        """The JSON names of the first element that R4 requires and that has no value."""
         for names in self.must:
             if names[0] not in resource and not any(name in resource for name in names):
-                raise TranslateError(
-                    f"{self.type}.{names[0]} is required and has no value ({self.place})",
-                    place=self._place_of(names, at),
-                    code="required",
-                    condition="101",
-                )
+                return names
+        return ()
+
+    def _refuse(self, run: Run, names: tuple[str, ...], at: At) -> None:
+        text = f"{self.type}.{names[0]} is required and has no value ({self.place})"
+        place = self._place_of(names, at)
+        if not self.optional:
+            raise TranslateError(text, place=place, code="required", condition="101")
+        run.warn_at(place, f"left out: {text}", "required", "101")
 
     def _place_of(self, names: tuple[str, ...], at: At) -> str:
         for content in self.contents:
@@ -189,9 +237,10 @@ def _home(name: str, item: Yaml, groups: Groups) -> Home:
         frame = groups.frame(text(group, "'in'"), group.place)
     each = body.get("each")
     path = text(each, "a path") if each is not None else ""
+    spare = "optional" in body.items and flag(body.items["optional"], "'optional'")
     if is_path(path):
-        return Home(frame, frame, type_, path)
-    return Home(frame, frame.inside(path) if path else frame, type_)
+        return Home(frame, frame, type_, path, spare)
+    return Home(frame, frame.inside(path) if path else frame, type_, optional=spare)
 
 
 def _maker(
@@ -204,11 +253,13 @@ def _maker(
 ) -> Maker:
     home = homes[name]
     frame, each = _each(body, home.group)
-    site = Site(frame, homes, [])
-    key_site = Site(frame, above, [])
+    within = {name: group.frame for name, group in groups.by_name.items()}
+    site = Site(frame, homes, [], within)
+    key_site = Site(frame, above, [], within)
     keys = _keys(compiler, body.need("key"), key_site)
     contents = _contents(compiler, body, home.type, site)
     condition = compiler.condition(body.get("if"), site)
+    told = tuple(filter(_in_message, key_site.reads)) or (_CONTROL_ID,)
     return Maker(
         name=name,
         type=home.type,
@@ -216,10 +267,14 @@ def _maker(
         group=home.group.name,
         each=each,
         live=_by_shape(condition, keys, contents),
-        key_path=next(filter(_in_message, key_site.reads), _CONTROL_ID),
+        key_path=told[0],
         contents=contents,
-        must=tuple(needed(home.type)),
-        keep=_keep(body, home.type),
+        must=needed(home.type),
+        keep=compile_keep(body.get("keep"), home.type),
+        known=compile_known(body.get("known"), told),
+        forget=compile_forget(compiler, body.get("forget"), home.type, site),
+        optional=home.optional,
+        form=form_of((*site.reads, *site.tested)),
     )
 
 
@@ -245,11 +300,14 @@ def _over_segments(segments: Segments) -> Each:
 def _by_shape(
     condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
 ) -> Callable[[Scope, Node | None], Live]:
-    """A maker narrowed to what the scope's first segments, and the ``node`` in hand, hold."""
-    names = tuple(sorted(_segments_of(condition, keys, contents)))
+    """A maker narrowed to what its scope holds and says, and to the node in hand."""
+    needs = [condition.needs] if condition else []
+    needs += [rule.needs for rule in keys]
+    needs += [rule.needs for content in contents for rule in content.part.rules]
+    names, asked = tuple(sorted(segments_of(needs))), questions(needs)
     known = Narrowed(
         _live(condition, keys, contents, everything),
-        lambda shapes: _live(condition, keys, contents, in_scope(names, shapes)),
+        lambda held: _live(condition, keys, contents, in_scope(names, held[0], asked, held[1])),
     )
 
     def live(scope: Scope, at: Node | None) -> Live:
@@ -257,20 +315,9 @@ def _by_shape(
         shapes = [segments[name][0].shape if name in segments else b"" for name in names]
         if at is not None:
             shapes.append(at.shape)
-        return known[tuple(shapes)]
+        return known[tuple(shapes), tuple([answer(one, scope) for one in asked])]
 
     return live
-
-
-def _segments_of(
-    condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
-) -> set[str]:
-    """The segments whose fields decide what of a maker is live."""
-    needs = [condition.needs] if condition else []
-    needs += [rule.needs for rule in keys]
-    needs += [rule.needs for content in contents for rule in content.part.rules]
-    found = (key for one in needs for keys in one for key in keys)
-    return {key[0] for key in found if not isinstance(key, int)}
 
 
 def _live(
@@ -300,17 +347,6 @@ def _key(compiler: Compiler, item: Yaml, site: Site) -> Rule:
     body = block(item, "a key")
     whole = "value" in body.items or "as" in body.items
     return compiler.rule(KEY if whole else TEXT, body, site)
-
-
-def _keep(body: Block, type_: str) -> frozenset[str]:
-    item = body.get("keep")
-    if item is None:
-        return frozenset()
-    found = list(texts(item, "an element's name"))
-    for name, place in found:
-        if name not in children(type_):
-            refuse(place, f"{type_} has no element '{name}'")
-    return frozenset(name for name, _ in found)
 
 
 def _contents(compiler: Compiler, body: Block, type_: str, site: Site) -> tuple[Content, ...]:

@@ -24,16 +24,18 @@ from gateway.translate.objects import (
     given,
     one_of,
 )
-from gateway.translate.paths import Frame, compile_segments, is_path, parse_path
+from gateway.translate.paths import Frame, Path, compile_segments, is_path, parse_path
 from gateway.translate.run import Scope
 from gateway.translate.sites import Leaf, Rule, Site
 from gateway.translate.source import Block, Scalar, Series, Yaml, block, refuse, several, text
 from gateway.translate.tables import Table
+from gateway.translate.values import READERS
 from gateway.translate.verbs import (
     MOVES,
     VERBS,
     compile_value,
     each_node,
+    over_scopes,
     over_segments,
     start_at,
 )
@@ -82,6 +84,8 @@ class Compiler:
         return read
 
     def _data_type(self, source: Source, only: frozenset[str] | None) -> Leaf:
+        if source.to in READERS:
+            return self._primitive_map(source)
         if not children(source.to):
             refuse(source.body.places["to"], f"R4 has no type '{source.to}'")
         site = Site(node_frame(source.name), {}, [])
@@ -90,6 +94,40 @@ class Compiler:
         read = by_shape(compose(source.to, parts), partial(compose, source.to, parts))
         nowhere = Scope(None)
         return remembered(lambda run, node: read(run, nowhere, node))
+
+    def has_data_type(self, name: str) -> bool:
+        """Whether a data type map of that name exists (``as:`` also names FHIR's primitives)."""
+        return name not in READERS and self.maps.find("datatypes", name) is not None
+
+    def primitive_map(self, name: str, place: str) -> tuple[str, Leaf]:
+        """(type, reading) of a data type map whose ``to`` is a primitive; MapError for others."""
+        source = self.maps.find("datatypes", name)
+        if source is None:
+            raise missing("datatypes", name, place)
+        if source.to not in READERS:
+            refuse(place, f"'{name}' makes {source.to}, no single value")
+        return source.to, self.data_type(name, source.to, place)
+
+    def _primitive_map(self, source: Source) -> Leaf:
+        """A map to a primitive has one rule, or several of which the first counts: ``value``."""
+        source.body.refuse_unknown(HEADER | {"value"}, "a map to a primitive")
+        element = Element(f"{source.name}.value", (source.to,), 0, 1, source.to)
+        value = source.body.need("value")
+        site = Site(node_frame(source.name), {}, [])
+        rules = [(one, site) for one in several(value)]
+        part = _element(element, [self.rule(element, *one) for one in rules], value.place)
+        read, nowhere = part.read(), Scope(None)
+        if read is None or not rules:
+            refuse(value.place, "an empty list makes nothing")
+        return remembered(lambda run, node: read(run, nowhere, node))
+
+    def check_resource_map(self, source: Source) -> None:
+        """Check a data type map to a resource; what it requires is asked where it is used."""
+        site = Site(node_frame(source.name), {}, [])
+        for name, rule in source.body.items.items():
+            if name not in HEADER:
+                rules = [(one, site) for one in several(rule)]
+                self.part(source.to, name, rules, source.body.places[name])
 
     # --- elements ----------------------------------------------------------------------------
 
@@ -174,17 +212,17 @@ class Compiler:
             if key in VERBS - MOVES and key not in children(element.parent):
                 refuse(item.places[key], f"'{key}' doesn't go with an object's elements")
         each = item.get("each")
-        inner = self._moved(item, site)
+        inner = self.moved(item, site)
         parts = self.body(element.parent, item, inner, MOVES)
         rule = composed(element.parent, parts)
         condition = self.condition(item.get("if"), inner if each is not None else site)
         if each is not None:
-            return self._over(each, site, given(rule, condition))
+            return self.over(each, site, given(rule, condition))
         if (source := item.get("from")) is not None:
             rule = start_at(source, site, rule)
         return given(rule, condition)
 
-    def _moved(self, item: Block, site: Site) -> Site:
+    def moved(self, item: Block, site: Site) -> Site:
         """The site within an object that has ``each`` or ``from``."""
         source = item.get("each") or item.get("from")
         if source is None:
@@ -195,16 +233,21 @@ class Compiler:
         if is_path(path):
             over = path if "each" in item.items else ""
             return site.moved(site.frame.around("", over))
+        if "each" in item.items and (group := _group(path, site)) is not None:
+            return site.moved(group)
         parsed = parse_path(path, site.frame, source.place)
         if "each" not in item.items:
             refuse(source.place, f"'{path}' is not a path to a field")
         return site.moved(site.frame.inside(parsed.segment))
 
-    def _over(self, each: Yaml, site: Site, rule: Rule) -> Rule:
+    def over(self, each: Yaml, site: Site, rule: Rule) -> Rule:
         """``rule``, which stands within ``each``, for each of them."""
         path = text(each, "a path")
         if is_path(path):
             return each_node(each, site, rule)
+        if _group(path, site) is not None:
+            site.reads.append(Path(path, up=-1))
+            return Rule(over_scopes(path, rule.read), many=True)
         parsed = parse_path(path, site.frame, each.place)
         site.reads.append(parsed)
         return Rule(over_segments(compile_segments(parsed), rule.read), many=True)
@@ -213,7 +256,16 @@ class Compiler:
         """An ``if``; None where there is none."""
         if item is None:
             return None
-        return compile_condition(text(item, "a condition"), site.frame, item.place)
+        condition = compile_condition(text(item, "a condition"), site.frame, item.place)
+        site.tested.extend(condition.paths)
+        return condition
+
+
+def _group(name: str, site: Site) -> Frame | None:
+    """The frame of a group that stands in the one at hand; None where ``name`` is none's."""
+    group = site.groups.get(name)
+    inside = group is not None and group.parent is not None
+    return group if inside and group.parent.name == site.frame.name else None  # type: ignore[union-attr]
 
 
 def node_frame(name: str) -> Frame:

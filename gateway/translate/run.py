@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import Issue
+from gateway.errors import Issue, Lack
 from gateway.model import Agency, Node, Reference, Segment
-from gateway.translate.tables import Row, Table
+from gateway.translate.tables import Row, Table, Unmapped, is_code
 
 
 class Scope:
@@ -16,16 +16,17 @@ class Scope:
 
     ``segments`` by name, in order. ``made`` are the references of what was made here and in
     scopes within, by the resource's name; ``paired`` those that were made of one repetition of a
-    field, by name and place.
+    field, by name and place. ``within`` are the instances of groups that stand in it, by name.
     """
 
-    __slots__ = ("_single", "made", "paired", "parent", "segments")
+    __slots__ = ("_single", "made", "paired", "parent", "segments", "within")
 
     def __init__(self, parent: Scope | None) -> None:
         self.segments: dict[str, list[Segment]] = {}
         self.parent = parent
         self.made: dict[str, list[Reference]] = {}
         self.paired: dict[tuple[str, str], Reference] = {}
+        self.within: dict[str, list[Scope]] = {}
         self._single: dict[int, Scope] = {}
 
     def single(self, segment: Segment) -> Scope:
@@ -35,6 +36,16 @@ class Scope:
             scope = self._single[segment.index] = Scope(self)
             scope.segments[segment.name] = [segment]
         return scope
+
+    def close(self) -> None:
+        """Let go of the scopes within, which know this one: a message leaves no rings behind."""
+        for inner in (
+            *self._single.values(),
+            *(one for each in self.within.values() for one in each),
+        ):
+            inner.close()
+        self._single.clear()
+        self.within.clear()
 
     def record(self, name: str, reference: Reference, node: Node | None) -> None:
         """Remember what was made (of a node), here and in all scopes around."""
@@ -52,7 +63,9 @@ class Run:
 
     ``systems`` remembers the URIs of coding systems from run to run, ``memory`` what data type maps
     made (see ``memory``). ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is
-    set by whoever reads ``""``, ``findings`` counts the warnings, repeated ones too.
+    set by whoever reads ``""``, ``findings`` counts the warnings, repeated ones too. ``asked`` is
+    what a question asks after, once that is known. ``policies`` are the agency's own for tables,
+    ``lacks`` the codes that somebody is to be asked about, by table and code.
     """
 
     agency: Agency
@@ -63,16 +76,28 @@ class Run:
     offset: str = ""
     null: bool = False
     findings: int = 0
+    asked: Reference = ""
+    policies: Mapping[str, Unmapped] = field(default_factory=dict)
+    lacks: dict[tuple[str, str], Lack] = field(default_factory=dict)
     found: dict[tuple[str | None, str], Issue] = field(default_factory=dict)
 
     def warn(
         self, node: Node | None, text: str, code: str = "value", condition: str = "207"
     ) -> None:
         """Note a finding at a node that doesn't stop the message. ``text`` holds no value."""
+        self.warn_at(node.place if node is not None else None, text, code, condition)
+
+    def warn_at(self, place: str | None, text: str, code: str, condition: str) -> None:
+        """The same, of a place."""
         self.findings += 1
-        place = node.place if node is not None else None
         if (place, text) not in self.found:
             self.found[place, text] = Issue(text, place, code, condition, "warning")
+
+    def lack(self, table: str, code: str, node: Node) -> None:
+        """Note a code that somebody is to put into a table."""
+        code = code.strip()
+        if is_code(code) and (table, code) not in self.lacks:
+            self.lacks[table, code] = Lack(table, code, _system(node), node.place)
 
     @property
     def warnings(self) -> tuple[Issue, ...]:
@@ -84,6 +109,12 @@ class Run:
         own = self.tables.get(name) if self.tables else None
         row = own.find(code) if own is not None else None
         return standard.find(code) if row is None and standard is not None else row
+
+
+def _system(node: Node) -> str:
+    """What a coded field says of its code's system (CWE.3), if it looks like one."""
+    system = (node.leaf(3) or "").strip()
+    return system if is_code(system) else ""
 
 
 Read = Callable[[Run, Scope, "Node | None"], Any]

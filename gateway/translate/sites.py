@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.model import Node, Reference
@@ -27,26 +27,34 @@ class Home:
     """Where the resources of one name are made, and of what type.
 
     ``group`` is the group or the message, ``frame`` that or the one segment of an ``each``;
-    ``each`` the path where each is made of one repetition of a field.
+    ``each`` the path where each is made of one repetition of a field. ``optional``: it may not
+    come about, so that nothing refers to it.
     """
 
     group: Frame
     frame: Frame
     type: str
     each: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``homes`` are the resources that ``ref`` may name; ``reads`` collects the paths read."""
+    """``homes`` are the resources that ``ref`` may name; ``reads`` collects the paths read, and
+    ``tested`` those that conditions look at.
+
+    ``groups`` are the message's, which ``each`` may name where they stand in the frame's.
+    """
 
     frame: Frame
     homes: Mapping[str, Home]
     reads: list[Path]
+    groups: Mapping[str, Frame] = field(default_factory=dict)
+    tested: list[Path] = field(default_factory=list)
 
     def moved(self, frame: Frame) -> Site:
         """The same, seeing something else."""
-        return replace(self, frame=frame)
+        return Site(frame, self.homes, self.reads, self.groups, self.tested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Fi
         known = ", ".join(sorted((*site.homes, AGENCY)))
         refuse(place, f"no resource here is called '{name}'; there are {known}")
     _check_target(home.type, targets, name, place)
+    if home.optional:
+        refuse(place, f"'{name}' is optional: it may not be there to refer to")
     if home.each and home.each == site.frame.over and site.frame.name == home.frame.name:
         return _paired(name)
     climbs = _climbs(site.frame, home.frame)

@@ -5,8 +5,30 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from gateway.translate.source import refuse
+
+Unmapped = Literal["text", "warn", "reject", "task"]
+"""What is done about a code that a table lacks."""
+
+_POLICIES: Final[tuple[Unmapped, ...]] = get_args(Unmapped)
+
+LONGEST: Final = 64
+"""Characters of a code that somebody is asked to put into a table: what is longer is prose."""
+
+
+def unmapped(written: str, place: str) -> Unmapped:
+    """What ``unmapped:`` says; MapError for what it can't say."""
+    for policy in _POLICIES:
+        if written == policy:
+            return policy
+    refuse(place, f"'unmapped' is {', '.join(_POLICIES)}")
+
+
+def is_code(text: str) -> bool:
+    """Whether a text in a coded field may be a code, and not prose or rubbish."""
+    return len(text) <= LONGEST and text.isprintable()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The verbs of single values: from, each, const, join, ref, with as, table, fn, default, if."""
+"""The verbs of single values: from, each, const, join, minutes, ref, and what goes with them.
+
+How a node is read (``as``, ``table``, ``fn``) is in ``readings``.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from gateway.fhir.elements import Element
 from gateway.model import Node
 from gateway.translate.conditions import compile_choice
-from gateway.translate.constants import constant, constant_object
-from gateway.translate.functions import FUNCTIONS, Function
-from gateway.translate.leaves import (
-    Lookup,
-    Unmapped,
-    as_sent,
-    codes_of,
-    coding,
-    component_as_sent,
-    concept_kept,
-    filled_up,
-    joined,
-    looked_up,
-    plain,
-)
+from gateway.translate.constants import constant
+from gateway.translate.functions import OF_TEXT
+from gateway.translate.leaves import Change, as_sent, changed, component_as_sent, joined
+from gateway.translate.lengths import UNITS, Length, in_minutes, length, shifted
 from gateway.translate.needs import Present, by_shape, either, everything, of_path
 from gateway.translate.objects import given
 from gateway.translate.paths import (
@@ -37,26 +29,31 @@ from gateway.translate.paths import (
     is_path,
     parse_path,
 )
+from gateway.translate.readings import compile_leaf, compile_split
 from gateway.translate.run import Nodes, Read, Run, Scope
 from gateway.translate.sites import AGENCY, Finder, Leaf, Rule, Site, compile_ref
 from gateway.translate.source import Block, Scalar, Yaml, block, refuse, several, text
-from gateway.translate.tables import Row, Table
-from gateway.translate.values import AGREE, READERS
 
 if TYPE_CHECKING:
     from gateway.translate.rules import Compiler
 
-SOURCES: Final = frozenset({"from", "each", "const", "join", "ref"})
-VERBS: Final = SOURCES | {"as", "table", "unmapped", "default", "by", "fn", "if"}
+SOURCES: Final = frozenset({"from", "each", "const", "join", "minutes", "ref"})
+VERBS: Final = SOURCES | {
+    "as", "table", "unmapped", "default", "by", "fn", "if", "plus", "minus", "split"
+}  # fmt: skip
 MOVES: Final = frozenset({"if", "each", "from"})
 """The verbs that an object may have beside its elements."""
 
+_LENGTH: Final = frozenset({"value", "unit"})
+_READ: Final = frozenset({"as", "table", "unmapped", "default", "fn", "if"})
+
 _GO_WITH: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "from": frozenset({"as", "table", "unmapped", "default", "fn", "if"}),
-        "each": frozenset({"as", "table", "unmapped", "default", "fn", "if"}),
+        "from": _READ | {"plus", "minus", "split"},
+        "each": _READ,
         "const": frozenset({"if"}),
-        "join": frozenset({"by", "default", "if"}),
+        "join": frozenset({"by", "default", "each", "fn", "if"}),
+        "minutes": frozenset({"default", "if"}),
         "ref": frozenset({"if"}),
     }
 )
@@ -64,26 +61,31 @@ _GO_WITH: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 TEXT: Final = Element("text", ("string",), 0, "*", "string")
 """What the parts of a ``join`` and a key's text are: text, any number of times."""
 
-KEY: Final = Element("key", ("Identifier",), 0, "*", "Identifier")
-"""What a key is otherwise; of a data type map it wants system and value alone."""
-
-_KEY_PARTS: Final = frozenset({"system", "value"})
-
 
 def compile_value(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     """A rule of verbs alone."""
-    sources = [key for key in item.items if key in SOURCES]
-    if len(sources) != 1:
-        refuse(item.place, "a rule has one of from, each, const, join, ref")
-    for key, place in item.places.items():
-        if key not in _GO_WITH[sources[0]] and key != sources[0]:
-            refuse(place, f"'{key}' doesn't go with '{sources[0]}'")
-    rule = _VERBS[sources[0]](compiler, element, item, site)
+    source = _source(item)
+    if source == "join" and "each" in item.items:
+        return _each_join(compiler, element, item, site)
+    rule = _VERBS[source](compiler, element, item, site)
     default = item.get("default")
     if default is not None and element.is_primitive:
         build, _ = constant(element, default)
         rule = replace(rule, default=build)
-    return rule if sources[0] == "each" else given(rule, compiler.condition(item.get("if"), site))
+    return rule if source == "each" else given(rule, compiler.condition(item.get("if"), site))
+
+
+def _source(item: Block) -> str:
+    """The verb that says where the value comes from; MapError unless all others go with it."""
+    sources = [key for key in item.items if key in SOURCES]
+    if "join" in sources and "each" in sources:
+        sources.remove("each")
+    if len(sources) != 1:
+        refuse(item.place, f"a rule has one of {', '.join(_VERBS)}")
+    for key, place in item.places.items():
+        if key not in _GO_WITH[sources[0]] and key != sources[0]:
+            refuse(place, f"'{key}' doesn't go with '{sources[0]}'")
+    return sources[0]
 
 
 # --- from, each ----------------------------------------------------------------------------------
@@ -92,17 +94,30 @@ def compile_value(compiler: Compiler, element: Element, item: Block, site: Site)
 def _from(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     first = read_first(item.items["from"], site)
     path = site.reads[-1]
-    leaf = _leaf(compiler, element, item)
-    if path.is_single and len(path.parts) == 1:
-        return Rule(_of_component(path.parts[0], leaf), needs=of_path(path))
-    if path.is_own_field:
-        return Rule(_of_field(path.segment, path.field, leaf), needs=of_path(path))
+    if "split" in item.items:
+        leaf = compile_split(element, item)
+        return Rule(_of_first(first, leaf), many=True, needs=of_path(path))
+    read = _of_path(path, first, compile_leaf(compiler, element, item))
+    for key, sign in (("plus", 1), ("minus", -1)):
+        if (by := item.get(key)) is not None:
+            read = shifted(read, compile_shift(element, by, site), sign)
+    return Rule(read, needs=of_path(path))
 
+
+def _of_path(path: Path, first: First, leaf: Leaf) -> Read:
+    if path.is_single and len(path.parts) == 1:
+        return _of_component(path.parts[0], leaf)
+    if path.is_own_field:
+        return _of_field(path.segment, path.field, leaf)
+    return _of_first(first, leaf)
+
+
+def _of_first(first: First, leaf: Leaf) -> Read:
     def read(run: Run, scope: Scope, node: Node | None) -> Any:
         found = first(run, scope, node)
         return leaf(run, found) if found is not None else None
 
-    return Rule(read, needs=of_path(path))
+    return read
 
 
 def _of_component(number: int, leaf: Leaf) -> Read:
@@ -134,7 +149,7 @@ def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     source = item.items["each"]
     if not is_path(text(source, "a path")):
         refuse(source.place, "a segment has no value of its own: 'each' needs elements, or a field")
-    leaf = _leaf(compiler, element, item)
+    leaf = compile_leaf(compiler, element, item)
     one = Rule(lambda run, scope, node: leaf(run, cast("Node", node)))
     condition = compiler.condition(item.get("if"), site.moved(site.frame.around("")))
     return each_node(source, site, given(one, condition))
@@ -189,6 +204,16 @@ def over_segments(segments: Segments, one: Read) -> Read:
     return read
 
 
+def over_scopes(group: str, one: Read) -> Read:
+    """A list of what ``one`` makes of each instance of a group that stands in the scope."""
+
+    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
+        made = [one(run, each, None) for each in scope.within.get(group, ())]
+        return [value for value in made if value is not None] or None
+
+    return read
+
+
 def start_at(item: Yaml, site: Site, rule: Rule) -> Rule:
     """What ``rule`` makes of the first node of a path."""
     first = read_first(item, site)
@@ -202,6 +227,43 @@ def start_at(item: Yaml, site: Site, rule: Rule) -> Rule:
     return Rule(read, weighs=rule.weighs, needs=needs)
 
 
+# --- plus, minus, minutes ------------------------------------------------------------------------
+
+
+def compile_shift(element: Element, item: Yaml, site: Site) -> Length:
+    """What ``plus`` or ``minus`` adds to a time."""
+    if element.types[0] not in ("date", "dateTime", "instant"):
+        refuse(item.place, f"{element.path} is of type {element.types[0]}, which is no time")
+    return _length(item, site)
+
+
+def _length(item: Yaml, site: Site) -> Length:
+    """``{value: PATH, unit: PATH or const}``; the first unit that is there counts."""
+    body = block(item, "a length of time")
+    body.refuse_unknown(_LENGTH, "a length of time")
+    number = read_first(body.need("value"), site)
+    units = tuple(_unit(one, site) for one in several(body.need("unit")))
+    return length(number, units)
+
+
+def _unit(item: Yaml, site: Site) -> First | int:
+    if not isinstance(item, Block):
+        return read_first(item, site)
+    item.refuse_unknown(frozenset({"const"}), "a unit")
+    named = text(item.need("const"), "a unit")
+    if named not in UNITS:
+        refuse(item.place, f"'{named}' is no unit of time; there are {', '.join(UNITS)}")
+    return UNITS[named]
+
+
+def _minutes(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
+    if element.types[0] not in ("positiveInt", "unsignedInt", "integer", "decimal"):
+        refuse(item.place, f"{element.path} is of type {element.types[0]}, which is no number")
+    before = len(site.reads)
+    by = _length(item.items["minutes"], site)
+    return Rule(in_minutes(by), needs=of_path(site.reads[before]))
+
+
 # --- const, join, ref ----------------------------------------------------------------------------
 
 
@@ -211,23 +273,42 @@ def _const(compiler: Compiler, element: Element, item: Block, site: Site) -> Rul
 
 
 def _join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
-    if not element.is_primitive or element.types[0] not in ("string", "markdown", "uri", "id"):
-        refuse(item.place, f"'join' makes text, and {element.path} is of type {element.types[0]}")
+    change = _change(element, item)
     rules = [_join_part(compiler, one, site) for one in several(item.items["join"])]
     by = item.get("by")
     between = text(by, "'by'") if by is not None else " "
     weighing = [rule for rule in rules if rule.weighs]
     return Rule(
-        _joined(rules, between, everything),
+        _joined(rules, between, change, everything),
         weighs=bool(weighing),
         needs=either(rule.needs for rule in weighing),
-        narrow=partial(_joined, rules, between),
+        narrow=partial(_joined, rules, between, change),
     )
 
 
-def _joined(rules: Sequence[Rule], between: str, present: Present) -> Read:
+def _joined(rules: Sequence[Rule], between: str, change: Change | None, present: Present) -> Read:
     narrowed = (rule.narrowed(present) for rule in rules)
-    return joined([(rule.read, rule.weighs) for rule in narrowed if rule is not None], between)
+    read = joined([(rule.read, rule.weighs) for rule in narrowed if rule is not None], between)
+    return read if change is None else changed(read, change)
+
+
+def _change(element: Element, item: Block) -> Change | None:
+    """The function that joined text goes through; MapError where the element is no text."""
+    named = item.get("fn")
+    name = text(named, "'fn'") if named is not None else ""
+    if named is not None and name not in OF_TEXT:
+        refuse(named.place, f"functions of joined text are {', '.join(sorted(OF_TEXT))}")
+    wanted = ("base64Binary",) if name == "base64" else ("string", "markdown", "uri", "id")
+    if not element.is_primitive or element.types[0] not in wanted:
+        refuse(item.place, f"'join' makes text, and {element.path} is of type {element.types[0]}")
+    return OF_TEXT.get(name)
+
+
+def _each_join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
+    """A text for each segment or repetition."""
+    inner = compiler.moved(item, site)
+    rule = given(_join(compiler, element, item, inner), compiler.condition(item.get("if"), inner))
+    return compiler.over(item.items["each"], site, rule)
 
 
 def _join_part(compiler: Compiler, item: Yaml, site: Site) -> Rule:
@@ -266,123 +347,15 @@ def _references(find: Finder, *, whole: bool) -> Read:
     return read
 
 
-# --- how a node is read --------------------------------------------------------------------------
-
-
-def _leaf(compiler: Compiler, element: Element, item: Block) -> Leaf:
-    function = _function(item)
-    lookup = _lookup(compiler, element, item)
-    if element.is_primitive:
-        return _primitive(compiler, element, item, function, lookup)
-    leaf = _complex(compiler, element, item, function, lookup)
-    default = item.get("default")
-    if default is None:
-        return leaf
-    body = block(default, "the default of an object")
-    return filled_up(leaf, constant_object(element.parent, body))
-
-
-def _primitive(
-    compiler: Compiler,
-    element: Element,
-    item: Block,
-    function: Function | None,
-    lookup: Lookup | None,
-) -> Leaf:
-    type_ = element.types[0]
-    if type_ not in READERS:
-        refuse(item.place, f"{element.path} is of type {type_}, which maps don't make")
-    named = item.get("as")
-    if named is not None:
-        type_ = _agreed(type_, text(named, "'as'"), named.place)
-    if lookup is None:
-        return plain(type_, function, codes_of(element))
-    compiler.uses.setdefault(lookup.name, set()).add(element)
-    if lookup.standard is not None:
-        for row in lookup.standard.rows.values():
-            check_row(element, row)
-    if type_ == "code" and lookup.unmapped == "text":
-        refuse(item.places["unmapped"], f"{element.path} is a code: 'text' can't be one")
-    return looked_up(type_, lookup, function)
-
-
-def _agreed(type_: str, named: str, place: str) -> str:
-    if named not in READERS:
-        refuse(place, f"'{named}' is no primitive type, and here belongs {type_}")
-    if named != type_ and named not in AGREE.get(type_, ()):
-        refuse(place, f"'{named}' doesn't make {type_}")
-    return named
-
-
-def _complex(
-    compiler: Compiler,
-    element: Element,
-    item: Block,
-    function: Function | None,
-    lookup: Lookup | None,
-) -> Leaf:
-    type_ = element.types[0]
-    named = item.get("as")
-    made = None
-    if named is not None:
-        only = _KEY_PARTS if element is KEY else None
-        made = compiler.data_type(text(named, "'as'"), type_, named.place, only)
-    if lookup is not None and type_ == "CodeableConcept" and made is not None:
-        return concept_kept(lookup, function, made)
-    if lookup is not None and type_ in ("Coding", "CodeableConcept") and made is None:
-        return coding(lookup, function, concept=type_ == "CodeableConcept")
-    if lookup is not None or (function is not None and made is not None):
-        refuse(item.place, f"{element.path} is of type {type_}: no 'table' or 'fn' makes one")
-    if made is None:
-        refuse(item.place, f"{element.path} is of type {type_}: say 'as:' which data type map")
-    return made
-
-
-def _function(item: Block) -> Function | None:
-    named = item.get("fn")
-    if named is None:
-        return None
-    found = FUNCTIONS.get(text(named, "'fn'"))
-    if found is None:
-        refuse(named.place, f"functions are {', '.join(sorted(FUNCTIONS))}")
-    return found
-
-
-def _lookup(compiler: Compiler, element: Element, item: Block) -> Lookup | None:
-    named = item.get("table")
-    policy = item.get("unmapped")
-    if named is None:
-        if policy is not None:
-            refuse(policy.place, "'unmapped' goes with 'table'")
-        return None
-    name = text(named, "'table'")
-    standard = compiler.tables.get(name)
-    if standard is None:
-        refuse(named.place, f"there is no table '{name}'")
-    written = text(policy, "'unmapped'") if policy is not None else "warn"
-    if written not in ("text", "warn", "reject"):
-        refuse(item.places["unmapped"], "'unmapped' is text, warn or reject")
-    return Lookup(name, standard, cast("Unmapped", written))
-
-
-def check_row(element: Element, row: Row) -> None:
-    """MapError at a table's row whose target a required binding doesn't allow."""
-    codes = codes_of(element)
-    if codes is not None and row.target and row.target not in codes:
-        refuse(
-            row.place, f"'{row.target}' is no code of {element.path}: {', '.join(sorted(codes))}"
-        )
-
-
-def check_table(table: Table, elements: set[Element]) -> None:
-    """The same for a whole table, an agency's own, and all elements that use it."""
-    for element in elements:
-        for row in table.rows.values():
-            check_row(element, row)
-
-
 Verb = Callable[["Compiler", Element, Block, Site], Rule]
 
 _VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
-    {"from": _from, "each": _each, "const": _const, "join": _join, "ref": _ref}
+    {
+        "from": _from,
+        "each": _each,
+        "const": _const,
+        "join": _join,
+        "minutes": _minutes,
+        "ref": _ref,
+    }
 )

@@ -1,7 +1,8 @@
 """What a FHIR resource states, as facts: (type, path, value), comparable between converters.
 
 Ids, literal references, narratives and metadata are no facts: each converter has its own. Paths are
-without indices, values are text in small letters, times are in UTC and to the second.
+without indices, values are text in small letters, times are in UTC and to the second. An extension
+stands in a path by its URL's end: ``<patient-religion>``, or ``<own x>`` where that isn't HL7's.
 """
 
 from __future__ import annotations
@@ -36,26 +37,33 @@ def facts(resources: Iterable[dict[str, Any]]) -> set[Fact]:
     }
 
 
+def plain(value: Any) -> str:
+    """A value as facts have it: small letters, single blanks, times in UTC."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | Decimal):
+        return f"{float(value):g}"
+    text = " ".join(str(value).casefold().split())
+    return _instant(text) if _TIME.fullmatch(text) else text
+
+
 def _leaves(path: str, element: Any) -> Iterator[tuple[str, str]]:
     if isinstance(element, list):
         for one in element:
             yield from _leaves(path, one)
     elif isinstance(element, dict):
-        here = f"{path}<{element['url'].rpartition('/')[2]}>" if "url" in element else path
+        extension = "url" in element and path.endswith("xtension")
+        here = path + _named(element["url"]) if extension else path
         for name, child in element.items():
-            if name not in _OWN and not (name == "url" and path.endswith("extension")):
+            if name not in _OWN and not (name == "url" and extension):
                 yield from _leaves(f"{here}.{name}", child)
     elif path.rpartition(".")[2] not in _OWN:
-        yield path, _plain(element)
+        yield path, plain(element)
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float | Decimal):
-        return f"{float(value):g}"
-    plain = " ".join(str(value).casefold().split())
-    return _instant(plain) if _TIME.fullmatch(plain) else plain
+def _named(url: str) -> str:
+    own = "/" in url and not re.match(r"https?://(hl7|terminology\.hl7)\.org/", url)
+    return f"<{'own ' if own else ''}{url.rpartition('/')[2]}>"
 
 
 def _instant(text: str) -> str:

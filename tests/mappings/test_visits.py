@@ -209,3 +209,34 @@ def test_a_cancelled_document_was_an_error(library: Library) -> None:
     (one,) = made(message(library, "MDM^T11", PATIENT, TXA), "DocumentReference")
     (first,) = made(message(library, "MDM^T02", PATIENT, TXA), "DocumentReference")
     assert (one["status"], one["id"]) == ("entered-in-error", first["id"])
+
+
+def test_a_cancelled_discharge_ends_no_stay_even_where_it_does_not_say_when_that_began(
+    library: Library,
+) -> None:
+    ended = entry(
+        message(library, "ADT^A03", PATIENT, visit(begin="20260101", end="20260103")), "Encounter"
+    )
+    back = entry(message(library, "ADT^A13", PATIENT, visit()), "Encounter")
+    assert back.removes >= {"period"}
+    assert "period" not in merge(ended.resource, back)
+    told = entry(message(library, "ADT^A13", PATIENT, visit(begin="20260101")), "Encounter")
+    assert merge(ended.resource, told)["period"] == {"start": "2026-01-01"}
+
+
+def test_who_recorded_an_event_and_why_is_a_provenance(library: Library) -> None:
+    said = "EVN|A01|20260101101500-0600||01|77^Clark^Ada|20260101100000-0600"
+    (told,) = made(message(library, "ADT^A01", said, PATIENT, visit()), "Provenance")
+    assert told["recorded"] == "2026-01-01T10:15:00-06:00"
+    assert told["occurredDateTime"] == "2026-01-01T10:00:00-06:00"
+    assert told["agent"][0]["who"]["reference"].startswith("Practitioner/")
+    assert not made(message(library, "ADT^A01", "EVN|A01|20260101", PATIENT), "Provenance")
+
+
+def test_a_provenance_without_a_moment_is_left_out_and_stops_nothing(library: Library) -> None:
+    header = r"MSH|^~\&|EHR|CLINIC|HUB|COUNTY|20260101||ADT^A01|M1|P|2.5.1"
+    told = "\r".join((header, "EVN|A01|20260101||01", PATIENT))
+    result = translate(library, AGENCY, parse(told.encode()))
+    assert not made(result, "Provenance")
+    assert made(result, "Patient")
+    assert [one.place for one in result.warnings if "Provenance" in one.text] == ["EVN-2"]

@@ -24,7 +24,7 @@ RULES = [
     ("an unknown verb", "birthDate: {from: PID-7, make: date}", "has no 'make'"),
     ("a verb that doesn't fit", "active: {const: true, table: sex}", "doesn't go with 'const'"),
     ("unmapped without a table", "gender: {from: PID-8, unmapped: warn}", "goes with 'table'"),
-    ("an unknown policy", "gender: {from: PID-8, table: sex, unmapped: task}", "text, warn or re"),
+    ("an unknown policy", "gender: {from: PID-8, table: sex, unmapped: ask}", "text, warn, rej"),
     ("an unknown table", "gender: {from: PID-8, table: gender}", "no table 'gender'"),
     ("a table outside the binding", "gender: {from: PID-8, table: sex}", "'alien' is no code"),
     ("text for a code", "gender: {from: PID-8, table: good, unmapped: text}", "can't be one"),

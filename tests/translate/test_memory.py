@@ -11,7 +11,7 @@ from gateway.model import Agency, Translation
 from gateway.parse.er7 import parse
 from gateway.translate import Library, translate
 from gateway.translate.memory import REMEMBERED, copied
-from tests.translate.maps import HEADER, library, message
+from tests.translate.maps import HEADER, library, message, run
 
 CX = {
     "hl7v2/datatypes/CX.yaml": """\
@@ -125,3 +125,37 @@ def test_the_memory_is_bounded(loaded: Library) -> None:
         many = "~".join(f"{number}^^^&1.2.3&ISO" for number in range(start, start + 200))
         made(loaded, agency, f"PID|1||{many}")
     assert 0 < len(loaded.shelf(agency).memory) <= REMEMBERED
+
+
+def test_a_resource_that_leads_to_no_other_is_remembered_by_all_that_it_reads(
+    tmp_path: Path,
+) -> None:
+    rules = """
+        name: {each: PID-5, text: {from: .1}}
+        gender: {if: PID-24 = Y, const: male}
+        language: [{if: PID-24 = N, from: PID-15}, {const: en}]
+    """
+    loaded = library(tmp_path, rules).with_agency("clinic")
+    agency = loaded.agencies["clinic"]
+    told = {}
+    for person, flag in (("Ann", "Y"), ("Ann", "N"), ("Bob", "Y")):
+        text = f"PID|1||7||{person}" + "|" * 10 + "de" + "|" * 9 + flag
+        first, again = (run(loaded, text, agency=agency).entries[0].resource for _ in range(2))
+        assert first == again
+        assert first is not again
+        assert first["name"] is not again["name"]
+        told[person, flag] = (first["name"][0]["text"], first.get("gender"), first["language"])
+    assert told == {
+        ("Ann", "Y"): ("Ann", "male", "en"),
+        ("Ann", "N"): ("Ann", None, "de"),
+        ("Bob", "Y"): ("Bob", "male", "en"),
+    }
+
+
+def test_the_same_resource_under_another_key_keeps_its_own_id(tmp_path: Path) -> None:
+    loaded = library(tmp_path, "name: {text: {from: PID-5}}").with_agency("clinic")
+    agency = loaded.agencies["clinic"]
+    ids = {
+        run(loaded, f"PID|1||{n}||Ann", agency=agency).entries[0].resource["id"] for n in (7, 8, 7)
+    }
+    assert len(ids) == 2

@@ -93,3 +93,32 @@ def test_what_a_first_message_lacks_is_read_in_the_next(tmp_path: Path) -> None:
         "name": [{"family": "A", "given": ["B"]}, {"given": ["C"]}],
     }
     assert third == {"name": [{"family": "A"}], "language": "en", "maritalStatus": {"text": "N"}}
+
+
+ANSWERS = """
+    active: {if: PID-8 = M and PID-24 != N, const: true}
+    gender:
+      - {if: "PID-8 in (M, 1)", const: male}
+      - {if: "PID-8 = ''", const: unknown}
+      - {if: "PID-8 = F or PID-5.2 = Ann", const: female}
+      - {const: other}
+"""
+
+SAID = [
+    ("M", "Bob", "male", True),
+    ("1", "Bob", "male", None),
+    ("F", "Bob", "female", None),
+    ("X", "Ann", "female", None),
+    ("X", "Bob", "other", None),
+    ("", "Ann", "unknown", None),
+    ('""', "Ann", "unknown", None),
+    ("X~M", "Bob", "male", True),
+    ("X~F", "Bob", "female", None),
+]
+
+
+def test_what_a_field_answers_narrows_to_the_same_as_asking_each_time(tmp_path: Path) -> None:
+    loaded = library(tmp_path, ANSWERS)
+    for sex, name, gender, active in (*SAID, *reversed(SAID)):
+        made = run(loaded, f"PID|1||7||Ever^{name}|||{sex}").entries[0].resource
+        assert (made["gender"], made.get("active")) == (gender, active), (sex, name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.translate.maps import elements, patient
+from tests.translate.maps import elements, library, patient, run
 
 PID = "PID|1||77^^^CLINIC&1.2.3&ISO^MR~88^^^X^PI~99^^^Y^MR||Ever^Ann^B~Other^Ann||19800101"
 NOTES = ("NTE|1||first", "NTE|2||second", "PV1|1|I|W1^2")
@@ -113,3 +113,14 @@ def test_a_field_whose_first_component_is_empty_exists_all_the_same(tmp_path: Pa
 def test_null_is_no_text_to_a_condition(tmp_path: Path) -> None:
     rules = "active: {if: \"PID-5 exists or PID-5 != ''\", const: true}"
     assert "active" not in patient(tmp_path, rules, 'PID|1||77||""').resource
+
+
+def test_what_holds_blanks_alone_does_not_exist(tmp_path: Path) -> None:
+    rules = """
+        active: {if: PID-5 exists, const: true}
+        deceasedBoolean: {if: PID-5.2 exists, const: true}
+        multipleBirthBoolean: {if: "PID-5[2 exists] exists", const: true}
+    """
+    loaded = library(tmp_path, rules)
+    assert elements(run(loaded, "PID|1||7|| ^ ~  ").entries[0]) == {}
+    assert len(elements(run(loaded, "PID|1||7|| ^x~ ").entries[0])) == 3

@@ -136,13 +136,6 @@ def test_default_stands_in_for_nothing_and_fills_objects_up(tmp_path: Path) -> N
     assert made["telecom"] == [{"value": one, "use": "home", "rank": 1} for one in "56"]
 
 
-def test_constants_are_never_shared_between_resources(tmp_path: Path) -> None:
-    loaded = library(tmp_path, "communication: {const: [{language: {text: English}}]}")
-    one, two = (run(loaded, "PID|1||7").entries[0].resource for _ in range(2))
-    one["communication"][0]["language"]["text"] = "changed"
-    assert two["communication"][0]["language"]["text"] == "English"
-
-
 def test_nothing_empty_is_ever_made(tmp_path: Path) -> None:
     rules = """
     name: {each: PID-5, family: {from: .1}, period: {start: {from: .7}}, use: {const: official}}

@@ -7,6 +7,7 @@ match, one a line (``segments 'PID[Patient]*'``): messages, segments, datatypes 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -99,7 +100,7 @@ def _matches(key: str, pattern: str) -> bool:
 
 def _messages() -> Iterator[tuple[str, bool, str]]:
     for row in message_rows():
-        structure, segment = row.source.partition(".")[0], row.source.rpartition(".")[2]
+        structure, segment = re.split("[.:]", row.source)[0], row.source.rpartition(".")[2]
         message = library().events.get(structure.replace("_", "^"), "")
         wanted = chain(row.target.partition(".")[0].split("[")[0].split("(")[0], "")[0].types
         made = wanted & _made_from(message, segment)

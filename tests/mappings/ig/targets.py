@@ -21,7 +21,7 @@ _SLIPS = (
     ("value.CodeableConcept", "valueCodeableConcept"),
     ("payer", "payor"),
     (".(", "("),
-    ("Quantity.", ""),
+    ("coveragePeriod", "period"),
 )
 _DATA_TYPES = frozenset({"Annotation", "Quantity", "Extension"})
 
@@ -38,6 +38,7 @@ def chain(type_: str, attribute: str) -> list[Target]:
     plain = _INDEX.sub("", attribute.partition("=")[0].strip())
     for slip, meant in _SLIPS:
         plain = plain.replace(slip, meant)
+    plain = re.sub(r"(^|\()Quantity\.", r"\1", plain)
     return list(_links(type_, plain.strip(" .").replace("$this", "").replace("$value", "")))
 
 

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.fhir.elements import children
+from gateway.fhir.provenance import provenance
 from gateway.translate.maps import HEADER, Maps, Source
 from gateway.translate.source import Block, Scalar, Series, Yaml, several
 from gateway.translate.verbs import MOVES, VERBS
 
 _FIELD = re.compile(r"\^*([A-Z][A-Z0-9]{2})(?:\[\d+\])?(?:-(\d+))?")
 _PREDICATE = re.compile(r"(?<=\d)\[[^\]]*\]")
+
+
+_TOLD = {
+    "": frozenset({"MSH"}),
+    "recorded": frozenset({"MSH"}),
+    "activity": frozenset({"MSH", "MSH-9"}),
+    "agent": frozenset({"MSH", "MSH-3", "MSH-4"}),
+    "entity": frozenset({"MSH"}),
+}
+"""What the elements of the gateway's own Provenance depend on."""
 
 
 class Touch(NamedTuple):
@@ -71,6 +83,17 @@ class Library:
         """Of all message maps."""
         return [touch for name in self.maps.names("messages") for touch in self._of_message(name)]
 
+    @staticmethod
+    def _of_gateway(message: str) -> Iterator[Touch]:
+        """The Provenance that the gateway itself writes of each message (``fhir.provenance``)."""
+        at = datetime(2024, 2, 29, tzinfo=UTC)
+        made = provenance("1", ["X/1"], sender="X/2", message="3", event="4", map="5", at=at)
+        for path, fields in _TOLD.items():
+            whole = Touch(message, "", "Provenance", path, fields, whole=True)
+            yield whole
+            for below, value in _leaves(made.get(path)):
+                yield whole._replace(path=f"{path}.{below}", value=value, whole=False)
+
     def _source(self, kind: str, name: str) -> Source:
         found = self.maps.find(kind, name)
         assert found is not None, f"no {kind} map {name}"
@@ -85,6 +108,7 @@ class Library:
             made.extend(self._of_resource(name, key, _block(item), targets))
         yield from made
         yield from _through_references(made)
+        yield from self._of_gateway(name)
 
     def _of_resource(
         self, message: str, name: str, item: Block, targets: dict[str, str]
@@ -150,6 +174,17 @@ class Library:
         return Touch(*context, path, sources, whole=whole, ref=ref)
 
 
+def _leaves(value: Any) -> Iterator[tuple[str, str]]:
+    """The texts within a JSON value, with their paths."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _leaves(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            found = _leaves(one) if isinstance(one, dict | list) else (("", str(one)),)
+            yield from ((f"{name}.{path}".rstrip("."), text) for path, text in found)
+
+
 def _constants(context: Context, path: str, item: Yaml, sources: frozenset[str]) -> Iterator[Touch]:
     if isinstance(item, Block):
         for name, one in item.items.items():
@@ -175,7 +210,7 @@ def _deep(item: Yaml) -> frozenset[str]:
         found: set[str] = set()
         for key, one in item.items.items():
             found |= _fields(one) if key in ("from", "each", "if") else _deep(one)
-            if key == "join":
+            if key in ("join", "value", "unit"):
                 found |= {field for part in several(one) for field in _fields(part)}
         return frozenset(found)
     if isinstance(item, Series):

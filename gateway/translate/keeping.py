@@ -1,0 +1,62 @@
+"""``keep``, ``known`` and ``forget``: what a message never changes, must find, and takes away.
+
+A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it ends no stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gateway.fhir.elements import children
+from gateway.translate.paths import Path
+from gateway.translate.rules import Compiler
+from gateway.translate.run import Test
+from gateway.translate.sites import Site
+from gateway.translate.source import Yaml, block, flag, refuse, several, texts
+
+
+class Forget(NamedTuple):
+    """Elements that go, unless a rule gives them, where ``test`` holds (None: always)."""
+
+    test: Test | None
+    names: frozenset[str]
+
+
+def compile_keep(item: Yaml | None, type_: str) -> frozenset[str]:
+    """The elements that the hub owns once they are written; MapError for what R4 doesn't have."""
+    found = list(texts(item, "an element's name")) if item is not None else []
+    for name, place in found:
+        if name not in children(type_):
+            refuse(place, f"{type_} has no element '{name}'")
+    return frozenset(name for name, _ in found)
+
+
+def compile_known(item: Yaml | None, told: tuple[Path, ...]) -> tuple[Path, ...]:
+    """``told``, the paths of its key, for a resource that must be in the hub already; else ()."""
+    return told if item is not None and flag(item, "'known'") else ()
+
+
+def compile_forget(
+    compiler: Compiler, item: Yaml | None, type_: str, site: Site
+) -> tuple[Forget, ...]:
+    """What a resource forgets; MapError for what it doesn't have or can't be without."""
+    return tuple(_forget(compiler, one, type_, site) for one in several(item)) if item else ()
+
+
+def _forget(compiler: Compiler, item: Yaml, type_: str, site: Site) -> Forget:
+    said = block(item, "'forget'")
+    said.refuse_unknown(frozenset({"if", "elements"}), "'forget'")
+    condition = compiler.condition(said.get("if"), site)
+    names = frozenset(_names(said.need("elements"), type_))
+    return Forget(condition.test if condition else None, names)
+
+
+def _names(item: Yaml, type_: str) -> Iterator[str]:
+    for name, place in texts(item, "an element's name"):
+        element = children(type_).get(name)
+        if element is None or name == "id":
+            refuse(place, f"{type_} has no element '{name}'")
+        if element.min or element.demanded:
+            refuse(place, f"{element.path} is required: no message takes it away")
+        yield name
