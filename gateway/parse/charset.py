@@ -101,7 +101,7 @@ def _configured(charset: str) -> str:
     try:
         codec = _CODECS.get(_plain(charset)) or codecs.lookup(charset).name
         "".encode(codec)  # Python also knows codecs that aren't text, like base64
-    except LookupError:
+    except (LookupError, ValueError):  # a name with a NUL is a ValueError
         raise ParseError(
             "the agency's charset isn't one that is known", place="MSH-18", code="not-supported"
         ) from None

@@ -62,7 +62,8 @@ class Header:
     """What MSH says, each field as sent, escapes and components included; "" where absent.
 
     ``event`` is "REF^I12" with the standard ``^`` whatever the sender's delimiters are, and
-    ``charset`` the Python name of the character set that the header was read with.
+    ``charset`` the Python name of the character set that the header was read with. ``bare``: MSH-13
+    is 0 or -1, and no other segment has anything to say.
     """
 
     delimiters: Delimiters
@@ -76,8 +77,10 @@ class Header:
     processing_id: str = ""
     version: str = ""
     declared_charset: str = ""
+    sequence: str = ""
     accept_wanted: str = ""
     application_wanted: str = ""
+    bare: bool = False
 
     @property
     def enhanced(self) -> bool:
@@ -88,6 +91,12 @@ class Header:
         """
         asked = self.accept_wanted not in ("", "NE") or bool(self.application_wanted)
         return asked and bool(self.control_id)
+
+    @property
+    def link(self) -> str:
+        """The two applications (MSH-3 to MSH-6) between which MSH-13 counts."""
+        parts = (self.sending_application, self.sending_facility)
+        return "\n".join((*parts, self.receiving_application, self.receiving_facility))
 
     @property
     def application(self) -> str:
@@ -117,6 +126,7 @@ def header(raw: bytes) -> Header:
         marks = STANDARD
     text, charset, _ = decode(line, charset_name(plain, marks))
     fields = [*text.split(marks.field, 18), *[""] * 18]
+    sequence = fields[12].strip()
     return Header(
         marks,
         charset,
@@ -129,20 +139,28 @@ def header(raw: bytes) -> Header:
         processing_id=fields[10],
         version=fields[11].partition(marks.component)[0],
         declared_charset=re.sub("UTF-(16|32)", "UTF-8", fields[17]),  # what the answer is in
+        sequence=sequence,
         accept_wanted=fields[14].strip(),
         application_wanted=fields[15].strip(),
+        bare=sequence in ("0", "-1") and _is_bare(raw, marks),
     )
 
 
 def acknowledge(
-    header: Header | None, code: Code, issues: Sequence[Issue], *, at: datetime, control_id: str
+    header: Header | None,
+    code: Code,
+    issues: Sequence[Issue],
+    *,
+    at: datetime,
+    control_id: str,
+    expected: int | None = None,
 ) -> bytes:
     """The answer to a message, in its own version, delimiters and character set.
 
     ``at`` is an aware time, ``control_id`` the answer's own (``new_control_id``). Each issue
     becomes an ERR, the first hundred of them; before version 2.5, where ERR can't tell a warning
     from an error, errors share one, and the first stands in MSA too. Without a header the answer
-    names nobody.
+    names nobody. ``expected`` is MSA-4, a sequence number.
     """
     header = header or Header(STANDARD, "ascii")
     marks = header.delimiters
@@ -154,7 +172,7 @@ def acknowledge(
         issues = [issue for issue in issues if issue.severity in ("fatal", "error")]
     lines = [
         _msh(header, marks, version, at, control_id),
-        _msa(header, marks, code, [] if modern else issues, version),
+        _msa(header, marks, code, [] if modern else issues, version, expected),
         *(_errs(issues, marks) if modern else _old_err(issues, marks)),
     ]
     text = "".join(f"{line}\r" for line in lines)
@@ -180,6 +198,18 @@ def whole(marks: Delimiters) -> Delimiters:
     spare = (mark for mark in "^~\\&#!" if mark not in marks)
     whole = (next(spare) if mark == ABSENT else mark for mark in marks[:5])
     return Delimiters._make([*whole, marks.truncation])
+
+
+def _is_bare(raw: bytes, marks: Delimiters) -> bool:
+    """Whether the segments after MSH, if there are any, are all empty or null.
+
+    What is longer than a header may be has something to say.
+    """
+    if len(raw) > _LONGEST_LINE:
+        return False
+    said = b'"' + "".join(marks[:5]).encode("latin-1") + b" \x00\x1a\x1c"
+    lines = re.split(rb"[\r\n]+", raw.lstrip())[1:]
+    return not any(line.strip()[3:].strip(said) for line in lines)
 
 
 def _event(field: str, marks: Delimiters) -> str:
@@ -211,14 +241,21 @@ def _msh(header: Header, marks: Delimiters, version: str, at: datetime, control_
 
 
 def _msa(
-    header: Header, marks: Delimiters, code: Code, issues: Sequence[Issue], version: str
+    header: Header,
+    marks: Delimiters,
+    code: Code,
+    issues: Sequence[Issue],
+    version: str,
+    expected: int | None,
 ) -> str:
-    fields = ["MSA", code, header.control_id]
+    fields = ["MSA", code, header.control_id, "", "" if expected is None else str(expected), "", ""]
     if issues:
         first = issues[0]
-        fields.append(_escape(first.text[:80], marks))
+        fields[3] = _escape(first.text[:80], marks)
         if version >= "2.3":
-            fields += ["", "", _condition(first, marks, marks.component)]
+            fields[6] = _condition(first, marks, marks.component)
+    while not fields[-1] and len(fields) > 3:
+        fields.pop()
     return marks.field.join(fields)
 
 

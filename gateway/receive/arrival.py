@@ -16,13 +16,18 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from gateway.errors import GatewayError, Issue, ReceiveError
-from gateway.model import Acknowledge, Code, Message, Receipt
+import structlog
+
+from gateway.errors import GatewayError, Internal, Issue, ReceiveError, Unavailable
+from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
 from gateway.receive import ack, batch
 from gateway.receive.ack import Header, new_control_id, wanted
 from gateway.receive.mllp import Accept, Arrival, OnDisk
+from gateway.sequence import Turn
 from gateway.settings import Settings
+
+_log = structlog.get_logger("gateway.receive.mllp")
 
 BATCH: Final = "hl7v2-batch"
 """The kind of a kept envelope; the messages inside are kept each on its own."""
@@ -42,7 +47,7 @@ def accept_from(pipeline: Pipeline, settings: Settings) -> Accept:
             claimed = pipeline.members.sender(head.application, head.facility) if head else None
             agency = claimed or settings.mllp_agency
         agency = agency or NOBODY
-        if head is not None and head.enhanced:
+        if head is not None and head.enhanced and not head.bare:
             return _enhanced(pipeline, agency, arrival.raw, head)
         return take_in(pipeline, agency, "mllp", arrival.raw)
 
@@ -56,14 +61,22 @@ def take_in(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future
     """
     if batch.is_batch(raw):
         return _batch(pipeline, agency, channel, raw)
-    control_id, acknowledge = acknowledger(raw)
-    return pipeline.accept(agency, channel, raw, control_id, acknowledge)
+    return pipeline.accept(*as_message(agency, channel, raw))
 
 
-def acknowledger(raw: bytes) -> tuple[str, Acknowledge]:
-    """A raw message's control id ("" where it can't be read), and how an answer to it is worded."""
-    head = batch.peeked(raw)
-    return head.control_id if head else "", partial(_answer, head)
+def as_message(agency: str, channel: str, raw: bytes) -> tuple[Message, Acknowledge]:
+    """What arrived as a Message, and how an answer to it is worded."""
+    return _addressed(agency, channel, raw, batch.peeked(raw))
+
+
+def _addressed(
+    agency: str, channel: str, raw: bytes, head: Header | None
+) -> tuple[Message, Acknowledge]:
+    control_id = head.control_id if head else ""
+    count = Numbered(head.link, head.sequence, head.bare) if head else Numbered()
+    now = datetime.now(UTC)
+    message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now, count)
+    return message, partial(_answer, head)
 
 
 # --- enhanced mode --------------------------------------------------------------------------------
@@ -71,31 +84,47 @@ def acknowledger(raw: bytes) -> tuple[str, Acknowledge]:
 
 def _enhanced(pipeline: Pipeline, agency: str, raw: bytes, head: Header) -> Future[OnDisk]:
     first: Future[OnDisk] = Future()
-    follow = partial(_follow, pipeline, agency, raw, head)
+    message, acknowledge = _addressed(agency, "mllp", raw, head)
+    follow = partial(_follow, pipeline, message, acknowledge, head)
 
-    def told(done: Future[None]) -> None:
-        error = done.exception()
-        if error is None:
-            first.set_result(OnDisk(_commit(head, "CA", ()), follow))
-        elif isinstance(error, GatewayError):
-            first.set_result(
-                OnDisk(_commit(head, _REFUSALS[error.acknowledgement], error.issues), None)
-            )
+    def told(done: Future[Turn]) -> None:
+        fault = done.exception()
+        if fault is not None:
+            first.set_result(OnDisk(_refusal(head, fault, None), None))
+        elif (turn := done.result()).refusal is not None:
+            first.set_result(OnDisk(_refusal(head, turn.refusal, turn.due), None))
         else:
-            first.set_exception(error)
+            first.set_result(OnDisk(_commit(head, turn.told), follow))
 
-    pipeline.receive(agency, "mllp", raw, head.control_id).add_done_callback(told)
+    try:
+        pipeline.receive(message, acknowledge).add_done_callback(told)
+    except Unavailable as error:
+        first.set_result(OnDisk(_refusal(head, error, None), None))
     return first
 
 
 _REFUSALS: Final[dict[str, ack.Code]] = {"AE": "CE", "AR": "CR"}
 
 
-def _commit(head: Header, code: ack.Code, issues: Sequence[Issue]) -> bytes:
-    return _answer(head, code, issues) if wanted(head.accept_wanted, code) else b""
+def _commit(head: Header, expected: int | None) -> bytes:
+    return _answer(head, "CA", (), expected) if wanted(head.accept_wanted, "CA") else b""
 
 
-def _follow(pipeline: Pipeline, agency: str, raw: bytes, head: Header) -> Future[Receipt]:
+def _refusal(head: Header, fault: BaseException, expected: int | None) -> bytes:
+    """CE or CR; AE or AR to a sender that only waits for the application's answer."""
+    error = fault if isinstance(fault, GatewayError) else Internal(fault)
+    _log.warning("mllp.refused", **error.log())
+    code: ack.Code = error.acknowledgement
+    if wanted(head.accept_wanted, _REFUSALS[code]):
+        code = _REFUSALS[code]
+    elif not wanted(head.application_wanted, code):
+        return b""
+    return _answer(head, code, error.issues, expected)
+
+
+def _follow(
+    pipeline: Pipeline, message: Message, acknowledge: Acknowledge, head: Header
+) -> Future[Receipt]:
     """The second half: what the message led to. Its answer is stored, and sent if asked for."""
     second: Future[Receipt] = Future()
 
@@ -112,8 +141,7 @@ def _follow(pipeline: Pipeline, agency: str, raw: bytes, head: Header) -> Future
         else:
             second.set_result(done.result())
 
-    accepted = pipeline.accept(agency, "mllp", raw, head.control_id, partial(_answer, head))
-    accepted.add_done_callback(told)
+    pipeline.accept(message, acknowledge).add_done_callback(told)
     return second
 
 
@@ -182,5 +210,8 @@ def _when_all(
         future.add_done_callback(ended)
 
 
-def _answer(head: Header | None, code: ack.Code, issues: Sequence[Issue]) -> bytes:
-    return ack.acknowledge(head, code, issues, at=datetime.now(UTC), control_id=new_control_id())
+def _answer(
+    head: Header | None, code: ack.Code, issues: Sequence[Issue], expected: int | None = None
+) -> bytes:
+    now, control_id = datetime.now(UTC), new_control_id()
+    return ack.acknowledge(head, code, issues, at=now, control_id=control_id, expected=expected)

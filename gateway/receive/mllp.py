@@ -101,7 +101,7 @@ class _Answer:
         self.header = header
         self.size = size
         self.content = content
-        self.alone = header is not None and header.enhanced
+        self.alone = header is not None and (header.enhanced or bool(header.sequence))
 
 
 class Connection(asyncio.Protocol):

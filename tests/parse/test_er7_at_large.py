@@ -1,11 +1,9 @@
-"""What holds for any bytes, for every public message, and for messages of any length."""
+"""What holds for any bytes and for every public message."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 
 import pytest
 from hl7apy.consts import VALIDATION_LEVEL
@@ -189,46 +187,3 @@ def leaves(field: Oracle) -> Iterator[tuple[int, int, str]]:
             text = subcomponent.to_er7()
             if c and s and "\\" not in text:
                 yield c, s, text
-
-
-# --- any length ----------------------------------------------------------------------------------
-
-
-GROWING: dict[str, Callable[[int], bytes]] = {
-    "segments": lambda n: HEAD + b"OBX|1|ST|x^y||z\r" * n,
-    "fields": lambda n: HEAD + b"PID" + b"|x" * n,
-    "repetitions": lambda n: HEAD + b"PID|" + b"~x^y" * n,
-    "components": lambda n: HEAD + b"PID|" + b"^x" * n,
-    "subcomponents": lambda n: HEAD + b"PID|" + b"&x" * n,
-    "escapes": lambda n: HEAD + b"PID|" + b"\\T\\" * n,
-    "strayEscapes": lambda n: HEAD + b"PID|" + b"\\q" * n,
-    "openHex": lambda n: HEAD + b"PID|" + b"\\X41" * n,
-    "hexRun": lambda n: HEAD + b"PID|\\X" + b"41" * n,
-    "brokenHexRuns": lambda n: HEAD + b"PID|" + b"\\X41\\\\X4" * n,
-    "lines": lambda n: HEAD + b"OBX|1\r" + b"x\r" * n,
-    "blanks": lambda n: HEAD + b" \n" * n,
-    "foreignBytes": lambda n: HEAD + b"PID|" + b"\xe9\x81" * n,
-    "header": lambda n: HEAD[:-1] + b"|x" * n,
-}
-
-
-@pytest.mark.parametrize("shape", GROWING)
-def test_reading_takes_time_in_proportion_to_length(shape: str) -> None:
-    """Quadratic work would take 4 times as long for twice as much, at every doubling."""
-    times = [cpu(GROWING[shape](n)) for n in (5_000, 10_000, 20_000)]
-    assert min(after / before for before, after in pairwise(times)) <= 2.5, times
-
-
-def cpu(raw: bytes) -> float:
-    def once() -> float:
-        start = time.thread_time()
-        record = parse(raw)
-        for segment in record.segments:
-            for number in range(1, len(segment.fields)):
-                for repetition in segment.repetitions(number):
-                    repetition.text()
-                    for child in range(1, 20):
-                        repetition.child(child)
-        return time.thread_time() - start
-
-    return min(once() for _ in range(3))

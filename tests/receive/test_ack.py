@@ -179,6 +179,19 @@ def test_an_answer_is_valid_for_a_strict_parser(
         assert parsed.to_er7().rstrip("\r") == text.rstrip("\r")
 
 
+@pytest.mark.parametrize("version", ["2.1", "2.2", "2.3", "2.5.1", "2.8"])
+@pytest.mark.parametrize(("expected", "msa"), [(7, "7"), (-1, "-1"), (None, None)])
+def test_msa_4_tells_the_number_that_is_expected(
+    version: str, expected: int | None, msa: str | None
+) -> None:
+    head = header(sent(version))
+    for code, issues in (("AA", ()), ("AE", ISSUES)):
+        raw = acknowledge(head, code, issues, at=AT, control_id="A1", expected=expected)  # type: ignore[arg-type]
+        assert parse(raw).segments[1].text(4) == msa
+        if version > "2.3":
+            assert parse_message(raw.decode(), validation_level=STRICT).validate()
+
+
 @settings(deadline=None)
 @given(st.binary().map(lambda tail: b"MSH" + tail) | st.text().map(lambda t: f"MSH|{t}".encode()))
 def test_arbitrary_headers_are_answered_with_something_readable(raw: bytes) -> None:

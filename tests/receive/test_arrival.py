@@ -14,11 +14,12 @@ from gateway.errors import NotFound
 from gateway.members import KEEPER
 from gateway.model import Context
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import accept_from, acknowledger
+from gateway.receive.arrival import accept_from, as_message
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.mllp import listen
+from gateway.searching import Search
 from gateway.settings import Settings
-from gateway.store import Hub, open_hub
+from gateway.store import Hub, Transaction, open_hub
 from gateway.translate import Library, load
 
 CLINIC = Context("clinic", "test")
@@ -41,7 +42,7 @@ def pipeline(hub: Hub) -> Iterator[Pipeline]:
 
 
 def made(hub: Hub) -> Pipeline:
-    return Pipeline(hub, library(), Settings())
+    return Pipeline(hub, library(), Settings(), as_message)
 
 
 @cache
@@ -58,12 +59,14 @@ def adt(accept: str = "", application: str = "", *, mrn: str = "M1", id: str = "
     ).encode()
 
 
-def asked(pipeline: Pipeline, *raws: bytes, limit: int = 10**6) -> list[str]:
+def asked(
+    pipeline: Pipeline, *raws: bytes, limit: int = 10**6, agency: str = "clinic"
+) -> list[str]:
     """What a sender hears who sends all of it and then ends its half: whole answers."""
 
     async def run() -> list[str]:
         accept = accept_from(pipeline, Settings())
-        listener = await listen("127.0.0.1", 0, accept=accept, agency="clinic", limit=limit)
+        listener = await listen("127.0.0.1", 0, accept=accept, agency=agency, limit=limit)
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         writer.write(b"".join(map(frame, raws)))
         writer.write_eof()
@@ -133,6 +136,59 @@ def test_one_that_is_too_large_is_refused_in_its_own_mode(pipeline: Pipeline) ->
     assert codes(asked(pipeline, raw, limit=5000)) == ["CR"]
 
 
+@pytest.mark.parametrize(
+    ("accept", "application", "heard"),
+    [("AL", "AL", ["CE"]), ("ER", "NE", ["CE"]), ("NE", "AL", ["AE"]), ("SU", "SU", [])],
+)
+def test_what_cannot_be_put_on_disk_is_refused_with_ce_and_may_come_again(
+    tmp_path: Path, accept: str, application: str, heard: list[str]
+) -> None:
+    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    pipeline = made(hub)
+    pipeline.add_agency("clinic", None)
+    raw = adt(accept, application, id="1") + b"NTE|1||" + b"x" * 60_000 + b"\r"
+    hub.write(fill)
+    answers = asked(pipeline, raw)
+    assert codes(answers) == heard
+    for answer in answers:
+        assert (field(answer, "ERR", 3)[:3], field(answer, "ERR", 4)) == ("207", "E")
+    with hub.read() as reader:
+        assert reader.unfinished_message(0) is None
+    asked(pipeline, raw)
+    assert len(pipeline.search(CLINIC, Search("Patient", [])).page.entries) == 1
+    asyncio.run(pipeline.close())
+    hub.close()
+
+
+def fill(tx: Transaction) -> None:
+    """Let the hub's file grow no more, as on a full disk, until its writer connects anew."""
+    connection = tx.link.connection
+    (count,) = connection.exec_driver_sql("PRAGMA page_count").one()
+    connection.exec_driver_sql(f"PRAGMA max_page_count={count}")
+
+
+def test_a_hub_that_is_closed_refuses_in_the_sender_s_mode(tmp_path: Path) -> None:
+    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    pipeline = made(hub)
+    pipeline.add_agency("clinic", None)
+    hub.close()
+    heard = codes(asked(pipeline, adt("AL", "AL"), adt(), adt("NE", "AL")))
+    assert heard == ["CE", "AE", "AE"]
+    asyncio.run(pipeline.close())
+
+
+def test_a_fault_of_ours_before_the_message_is_on_disk_is_ce_without_its_words(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("Rivera")
+
+    monkeypatch.setattr(Transaction, "message_received", broken)
+    (answer,) = asked(pipeline, adt("AL", "AL"))
+    assert (field(answer, "MSA", 1), field(answer, "ERR", 3)[:3]) == ("CE", "207")
+    assert "Rivera" not in answer
+
+
 def test_the_same_message_again_gets_the_stored_answer(pipeline: Pipeline) -> None:
     raw = adt("AL", "AL", id="D")
     first, second = asked(pipeline, raw), asked(pipeline, raw)
@@ -142,12 +198,12 @@ def test_the_same_message_again_gets_the_stored_answer(pipeline: Pipeline) -> No
 
 def test_what_is_received_is_on_disk_before_anybody_understands_it(pipeline: Pipeline) -> None:
     raw = adt("AL", "AL", id="R")
-    pipeline.receive("clinic", "mllp", raw, "R").result()
+    pipeline.receive(*as_message("clinic", "mllp", raw)).result()
     message, _ = pipeline._unfinished(0) or (None, 0)
     assert message is not None
     assert message.raw == raw
     assert pipeline.message(KEEPER, message.id).status == "received"
-    pipeline.receive("clinic", "mllp", raw, "R").result()
+    pipeline.receive(*as_message("clinic", "mllp", raw)).result()
     assert codes(asked(pipeline, raw)) == ["CA", "AA"]
     assert pipeline.message(KEEPER, message.id).status == "accepted"
     assert pipeline._unfinished(0) is None
@@ -159,16 +215,16 @@ def test_what_a_crash_left_received_is_processed_at_the_next_start(hub: Hub) -> 
     raws = [adt("AL", "AL", id="1", mrn="A"), adt("AL", "AL", id="2", mrn=BAD)]
     ids = []
     after = 0
-    for number, raw in enumerate(raws, 1):
-        first.receive("clinic", "mllp", raw, str(number)).result()
+    for raw in raws:
+        first.receive(*as_message("clinic", "mllp", raw)).result()
         message, after = first._unfinished(after) or pytest.fail("nothing was received")
         ids.append(message.id)
     second = made(hub)
-    second.start(acknowledger)
+    second.start()
     assert codes(asked(second, raws[0])) == ["CA", "AA"]
     assert [second.message(KEEPER, id).status for id in ids] == ["accepted", "failed"]
     assert field(second.message(KEEPER, ids[0]).answer.decode(), "MSA", 1) == "AA"
-    assert len(second.search(CLINIC, "Patient", [("identifier", "A")]).entries) == 1
+    assert len(second.search(CLINIC, Search("Patient", [("identifier", "A")])).page.entries) == 1
     second.stop()
     for pipeline in (first, second):
         asyncio.run(pipeline.close())
@@ -189,7 +245,7 @@ def test_a_batch_is_answered_by_a_batch_each_message_on_its_own(pipeline: Pipeli
     told = [line.split("|")[1:3] for line in lines if line.startswith("MSA")]
     assert told == [["AA", "1"], ["AE", "2"], ["AA", "3"]]
     assert lines[-2:] == ["BTS|3", ""]
-    assert len(pipeline.search(CLINIC, "Patient", []).entries) == 2
+    assert len(pipeline.search(CLINIC, Search("Patient", [])).page.entries) == 2
     assert [each.message.control_id for each in pipeline.failed_messages(CLINIC)] == ["2"]
     (again,) = asked(pipeline, raw)
     assert again.split("\r")[1:-2] == lines[1:-2]
@@ -202,7 +258,7 @@ def test_a_batch_whose_count_lies_is_refused_whole_and_kept_raw(pipeline: Pipeli
     assert field(answer, "ERR", 2) == "BTS^1^1"
     (kept,) = pipeline.failed_messages(CLINIC)
     assert (kept.message.raw, kept.place, kept.stage) == (raw, "BTS-1", "receive")
-    assert not pipeline.search(CLINIC, "Patient", []).entries
+    assert not pipeline.search(CLINIC, Search("Patient", [])).page.entries
 
 
 def test_a_header_alone_is_refused(pipeline: Pipeline) -> None:

@@ -153,6 +153,24 @@ def test_an_arrival_holds_the_bytes_as_sent_its_header_and_where_it_came_from() 
     assert arrivals[2].agency == "cedar"
 
 
+def test_a_numbered_message_is_answered_before_the_next_is_taken_up() -> None:
+    """On PostgreSQL units run beside each other, and the second could come to its turn first."""
+    held = Held()
+    raws = [message(name).replace(b"|2.5.1", b"|2.5.1|" + name.encode()) for name in "12"]
+
+    async def scene(_: Listener, connect: Callable[[], Awaitable[Sender]]) -> None:
+        sender = await connect()
+        sender.send(*raws)
+        for number in (0, 1):
+            await held.until(number + 1)
+            await asyncio.sleep(0.05)
+            assert len(held.taken) == number + 1
+            held.answer(number)
+            assert await sender.answer() == b"answer to %d" % (number + 1)
+
+    play(scene, held)
+
+
 def test_a_stream_split_anywhere_is_answered_in_order() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
