@@ -1,9 +1,10 @@
 """The loop closes: what a clinic that only speaks HL7 v2 is sent of its own referrals.
 
-Its subscribers are ``close:<agency>``, told of Tasks, and ``close:<agency>:asks``, told of its own
-questions: a REF^I13 or I15 makes a CommunicationRequest about the Task. Each move of a Task that a
-message of its own asked for becomes the messages that its closing profile names, a question its
-answer, and once the clinic's system has acknowledged them the Task says so.
+Its subscribers are ``close:<agency>``, told of Tasks, and ``close:<agency>:asks``, told of what it
+wants answered though no Task moves: a REF^I13 makes a CommunicationRequest about the Task. Each
+move of a Task that a message of its own asked for becomes the messages that its closing profile
+names, each such request its reply, and once the clinic's system has acknowledged them the Task says
+so. A status query (REF^I15) is answered where it was asked (``asking``), and is no delivery.
 """
 
 from __future__ import annotations
@@ -15,18 +16,29 @@ from datetime import datetime
 from gateway import close
 from gateway.close import loop
 from gateway.close.case import Case
-from gateway.errors import CloseError, NotFound
+from gateway.errors import CloseError, Gone, NotFound
 from gateway.fhir import gates, json
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, QUESTION, Members
-from gateway.model import Agency, Context, Delivery, Event, Record, Resource, Stored, Subscriber
+from gateway.model import (
+    Agency,
+    Context,
+    Delivery,
+    Event,
+    Message,
+    Record,
+    Reference,
+    Resource,
+    Stored,
+    Subscriber,
+)
 from gateway.parse import PARSERS
 from gateway.store import Hub, Reader, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a version or a question calls for: the case, and the kinds of messages, in order."""
+    """What a version or a request calls for: the case, and the kinds of messages, in order."""
 
     case: Case
     kinds: tuple[str, ...]
@@ -40,7 +52,7 @@ class Closings:
         self._members = members
 
     def concerns(self, told: Subscriber, event: Event) -> bool:
-        """Whether this version of a Task, or this question, calls for any message."""
+        """Whether this version of a Task, or this request, calls for any message."""
         return self._told(told, event) is not None
 
     def message(self, told: Subscriber, delivery: Delivery) -> bytes:
@@ -58,8 +70,23 @@ class Closings:
         ]
         return b"".join(made)
 
+    def asked(self, reader: Reader, message: Message, task: Reference) -> Case | None:
+        """How a Task stands now, told in answer to ``message``; None where its sender has none."""
+        agency = self._members.get(message.agency)
+        if agency is None:
+            return None
+        context = Context(message.agency, message.channel)
+        record = PARSERS[message.kind](message.raw, charset=agency.charset)
+        try:
+            found = _read(reader, context, task)
+            case = self._case(reader, context, agency, found, record, message.received)
+        except (NotFound, Gone):
+            return None
+        number = message.id.replace("-", "").upper()[:20]
+        return replace(case, control_id=number, acknowledgement="")
+
     def note(self, tx: Transaction, told: Subscriber, delivery: Delivery, at: datetime) -> None:
-        """The clinic acknowledged: the Task says of which messages and when; a question is done."""
+        """The clinic acknowledged: the Task says of which messages and when; a request is done."""
         found = self._told(told, delivery.event)
         current = tx.current("Task", str(found.case.task["id"])) if found else None
         if found is None or current is None:
@@ -80,15 +107,17 @@ class Closings:
         context = Context(told.agency, told.id)
         with self._hub.read() as reader:
             task, before = _moved(reader, context, event)
-            asked = _messages(reader, context, event, agency.charset) if task else ()
-            if task is None or not asked:
+            is_move = event.type == "Task"
+            wrote = _messages(reader, context, event, agency.charset, newest=not is_move)
+            if task is None or not wrote:
                 return None
-            case = self._case(reader, context, agency, task, asked[0], event.at)
-            if case.status == "cancelled" and event.type == "Task":
+            case = self._case(reader, context, agency, task, wrote[0], event.at)
+            if case.status == "cancelled" and is_move:
                 latest = _messages(reader, context, event, agency.charset, newest=True)
                 answers = (replace(case, original=each) for each in latest)
                 case = next((each for each in answers if each.is_withdrawal), case)
-        kinds = loop.messages(agency.closing, before, case)
+        profile = agency.closing
+        kinds = loop.messages(profile, before, case) if is_move else loop.replies(profile, case)
         return Told(case, kinds) if kinds else None
 
     def _case(
@@ -123,7 +152,7 @@ def control_id(delivery: Delivery, number: int = 0) -> str:
 def _moved(
     reader: Reader, context: Context, event: Event
 ) -> tuple[Resource | None, Resource | None]:
-    """The Task and the version before it; of a question, the Task as it stands now, twice."""
+    """The Task and the version before it; of a request, the Task as it stands now."""
     if event.type == "Task":
         return _version(reader, context, event, 0), _version(reader, KEEPER, event, -1)
     question = _version(reader, context, event, 0) or {}
@@ -131,8 +160,7 @@ def _moved(
     about = next((each for each in abouts if each.startswith("Task/")), "")
     if question.get("status") != "active" or not about:
         return None, None
-    task = _read(reader, context, about)
-    return task, task
+    return _read(reader, context, about), None
 
 
 def _version(reader: Reader, context: Context, event: Event, past: int) -> Resource | None:

@@ -23,15 +23,15 @@ NUMBER: Final = {1: 1, 2: 1, 3: 1, 4: 1}
 PERSON: Final = {n: 3 if n == 9 else 1 for n in range(1, 10)}
 """What is repeated of a code, a name, an EI and an XCN: components and their subcomponents."""
 
-_CANCELS: Final = frozenset({"CA", "DC"})
+_CANCELS: Final = frozenset({"CA", "DC", "OC"})
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """All that a closing message is built from.
 
-    ``original`` is the parsed message that is answered: the asker's own that made this version of
-    the Task (REF^I13, I14, ORC-1 CA) or asks after it (I15), else the one that made the Task;
+    ``original`` is the parsed message that is answered: the asker's own that modifies a referral
+    (REF^I13), takes it back (I14, ORC-1 CA) or asks after it (I15), else what made the Task;
     ``task`` the version that moved, ``request`` its ServiceRequest, ``outputs`` the resources that
     Task.output refers to, in order. ``performer`` is the answering agency's name. ``control_id``
     becomes MSH-10 and must be the same over all attempts (at most 20 characters before v2.6);

@@ -26,9 +26,6 @@ _NEWS: Final[Mapping[str, Literal["reply", "progress", "outcome"]]] = {
 }
 """Which part of a closing profile speaks when a Task comes into a status. Expired is cancelled."""
 
-_QUESTIONS: Final = frozenset({"I13", "I15"})
-"""The events of a REF that moves nothing and is answered all the same."""
-
 
 def is_news(status: str) -> bool:
     """Whether a Task's coming into this status may call for a message at all."""
@@ -53,19 +50,26 @@ def what_to_send(closing: Closing, before: str | None, after: str) -> str | None
 def messages(closing: Closing, before: Resource | None, case: Case) -> tuple[str, ...]:
     """The kinds of messages that a version of a Task calls for, in order; often none.
 
-    ``before`` is the version before that of ``case`` (None: there was none); the very same for a
-    REF that only asks or modifies. Who takes a referral back is answered as one who asks. An order
-    is answered by OSU, not RRI, where the profile has it. An appointment is told beside the rest.
+    ``before`` is the version before that of ``case`` (None: there was none). Who takes a referral
+    back is answered as one who asks. An order is answered by OSU, not RRI, where the profile has
+    it. An appointment is told beside the rest.
     """
     kind = what_to_send(closing, str(before["status"]) if before else None, case.status)
     if kind and case.is_withdrawal and case.status == "cancelled":
         kind = closing.reply or kind
-    elif before is case.task and not case.is_order and case.trigger in _QUESTIONS:
-        kind = closing.reply
-    if kind == "rri" and case.is_order and "osu" in (closing.progress, closing.outcome):
-        kind = "osu"
+    kind = _in_its_manner(closing, case, kind)
     booked = closing.booking if _booked(case.task) not in ((), _booked(before or {})) else ""
     return tuple(filter(None, (kind, booked)))
+
+
+def replies(closing: Closing, case: Case) -> tuple[str, ...]:
+    """The kinds of messages that answer one which moves nothing and wants an answer (REF^I13)."""
+    return tuple(filter(None, (_in_its_manner(closing, case, closing.reply),)))
+
+
+def _in_its_manner(closing: Closing, case: Case, kind: str | None) -> str | None:
+    by_orders = case.is_order and "osu" in (closing.progress, closing.outcome)
+    return "osu" if kind == "rri" and by_orders else kind
 
 
 def _booked(task: Resource) -> tuple[str, ...]:
