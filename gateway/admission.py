@@ -14,13 +14,13 @@ from gateway import merging, referral
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.subscription import subscriber
 from gateway.errors import GatewayError, InvalidResource, NotFound, PreconditionFailed
-from gateway.fhir import codes, json
+from gateway.fhir import codes, custom_parameters, json
 from gateway.fhir.references import references
 from gateway.members import Members
-from gateway.model import Context, Reference, Resource, ValidResource
+from gateway.model import HUB, Context, Grant, Reference, Resource, ValidResource
 from gateway.protect import scopes
 from gateway.protect.keys import webhook_secret
-from gateway.store import Rows, Transaction, Written
+from gateway.store import Prepared, Transaction, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,19 @@ class Change:
     interaction: Literal["create", "update"] = "update"
     if_match: int | None = None
     place: str = ""
-    rows: Rows | None = None
+    prepared: Prepared | None = None
     said: datetime | None = None
+
+    @property
+    def type(self) -> str:
+        """The resource's type."""
+        type_: str = self.resource["resourceType"]
+        return type_
 
     @property
     def reference(self) -> Reference:
         """``Type/id``."""
-        return f"{self.resource['resourceType']}/{self.resource['id']}"
+        return f"{self.type}/{self.resource['id']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +73,18 @@ def admit(
     Raises:
         GatewayError: a rule, a right, a version or a reference that doesn't hold, at its place.
     """
-    tx.fetch(change.reference for change in changes)
+    named = [(change.reference, change) for change in changes]
+    tx.fetch(reference for reference, _ in named)
     before: dict[Reference, Resource | None] = {}
     written = []
-    for change in changes:
-        before[change.reference] = _current(tx, context, change)
-        written.append(_put(hall, tx, context, before[change.reference], change))
+    for reference, change in named:
+        _check_version(tx, context, reference, change)
+        judged = not trusted or change.type in CHECKS or change.type in SETTLES
+        before[reference] = tx.content(reference) if judged else None
+        written.append(_put(hall, tx, context, before[reference], change))
     if not trusted:
-        for change in changes:
-            _check_references(tx, context, before[change.reference], change)
+        for reference, change in named:
+            _check_references(tx, context, before[reference], change)
     for each in written:
         settle = SETTLES.get(each.type)
         if settle is not None:
@@ -83,16 +92,15 @@ def admit(
     return written
 
 
-def _current(tx: Transaction, context: Context, change: Change) -> Resource | None:
-    """The version that the change meets; what the caller can't see is as if it weren't there."""
-    type_, _, id_ = change.reference.partition("/")
-    current = tx.current(type_, id_)
-    if current is not None and not tx.visible(context, change.reference):
+def _check_version(tx: Transaction, context: Context, reference: Reference, change: Change) -> None:
+    """What the caller can't see is as if it weren't there; a version must be the current one."""
+    current = tx.version(reference)
+    if current is not None and not tx.visible(context, reference):
         raise NotFound("no such resource", place=change.place or None)
-    if current is not None and change.if_match not in (None, current.version):
+    if current is not None and change.if_match not in (None, current):
         # Before the rules: they would judge the change by a version that its maker never saw.
-        raise PreconditionFailed("another version is current", place="If-Match")
-    return tx.content(change.reference)
+        where = f"{change.place}.request.ifMatch" if change.place else "If-Match"
+        raise PreconditionFailed("another version is current", place=where)
 
 
 def _put(
@@ -109,7 +117,7 @@ def _put(
             interaction=change.interaction,
             if_match=change.if_match,
             said=change.said,
-            rows=change.rows if resource is change.resource else None,
+            prepared=change.prepared if resource is change.resource else None,
         )
     except GatewayError as error:
         raise _placed(error, change.place) from None
@@ -122,17 +130,15 @@ def _check_references(
     found = {target: place for place, target in references(change.resource)}
     known = {target for _, target in references(before or {})}
     for target in tx.missing(context, [each for each in found if each not in known]):
-        place = f"{change.place}.resource.{found[target]}" if change.place else found[target]
-        raise InvalidResource("refers to nothing that is here", place=place, code="not-found")
+        error = InvalidResource(
+            "refers to nothing that is here", place=found[target], code="not-found"
+        )
+        raise _placed(error, change.place)
 
 
 def _placed(error: GatewayError, place: str) -> GatewayError:
     """The same refusal, with the entry of the Bundle that it is about."""
-    if place:
-        first, *more = error.issues
-        whole = f"{place}.resource.{first.place}" if first.place else place
-        return type(error)(first.text, place=whole, code=first.code, more=more)
-    return error
+    return error.moved(f"{place}.resource") if place else error
 
 
 def _check_task(
@@ -170,13 +176,30 @@ def _settle_subscription(
     tx.put_subscriber(subscriber(json.loads(written.body), written.owner, hall.guard))
 
 
+def _check_parameter(
+    hall: Hall, context: Context, before: Resource | None, proposed: Resource
+) -> Resource:
+    custom_parameters.check(proposed)
+    return proposed
+
+
 CHECKS: Final[Mapping[str, Check]] = {
+    "SearchParameter": _check_parameter,
     "Task": _check_task,
     "Subscription": _check_subscription,
 }
 """What must hold before a resource of the type is written; it may put it into the hub's form."""
 
+
+def _settle_parameter(
+    hall: Hall, tx: Transaction, before: Resource | None, written: Written
+) -> None:
+    if written.owner == HUB:  # an administrator's: everybody may search by it
+        tx.grant(Grant(written.reference, "*", written.reference))
+
+
 SETTLES: Final[Mapping[str, Settle]] = {
+    "SearchParameter": _settle_parameter,
     "Task": _settle_task,
     "Patient": _settle_patient,
     "ServiceRequest": _settle_request,

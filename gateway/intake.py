@@ -10,12 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
+from typing import Final
 from uuid import uuid4
 
 import structlog
 
+from gateway import unmapped
 from gateway.admission import Change, Hall, admit
-from gateway.errors import GatewayError, Internal, Issue, ReceiveError, TranslateError, Unavailable
+from gateway.errors import (
+    GatewayError,
+    Internal,
+    Issue,
+    Lack,
+    NotFound,
+    ReceiveError,
+    TranslateError,
+    Unavailable,
+)
 from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
 from gateway.identify.late import OLDER, filled
@@ -36,21 +47,26 @@ from gateway.model import (
 )
 from gateway.parse import PARSERS
 from gateway.route.referral import assign
-from gateway.store import Rows, Transaction, search_rows
+from gateway.sequence import Turn, turn_of
+from gateway.store import SHARED, Prepared, Transaction, prepare
 from gateway.translate import Library, merge, translate
 
 log = structlog.get_logger()
 
+_repeated: dict[tuple[Reference, bytes], Prepared] = {}
+_MOST: Final = 4096
+"""Of an agency's staff and places, which stand in every message of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What a message means: valid resources, and for each the rows by which it will be found.
+    """What a message means: its entries, and each one's resource made ready to be written.
 
     All that can be worked out without the hub, so that the writer needn't.
     """
 
     translation: Translation
-    rows: Mapping[Reference, Rows]
+    prepared: Mapping[Reference, Prepared]
 
 
 Outcome = Understood | GatewayError
@@ -62,14 +78,14 @@ def meant(library: Library, agency: Agency, message: Message) -> Outcome:
     try:
         record = PARSERS[message.kind](message.raw, charset=agency.charset)
         translation = translate(library, agency, record)
-        rows = {entry.reference: _rows(entry) for entry in translation.entries}
+        prepared = {entry.reference: _prepared(entry) for entry in translation.entries}
     except GatewayError as error:
         return error
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
         return _fault(fault)
     # Reading is lazy: what a parser mended is known after the last read.
     warnings = (*translation.warnings, *record.warnings)
-    return Understood(replace(translation, warnings=warnings), rows)
+    return Understood(replace(translation, warnings=warnings), prepared)
 
 
 def nobodys() -> Outcome:
@@ -89,25 +105,66 @@ def take(
         Unavailable: the database can't take it now. Nothing is kept, so nothing is answered AA.
     """
     before = tx.repeat(message.agency, message.control_id, message.raw)
-    if before is not None and before.acknowledgement == "AA":
+    if before is not None and before.acknowledgement == "AA" and not message.sequence.starts:
         return before
+    turn = turn_of(hall.members, tx, message, before)
     if before is not None:
         message = replace(message, id=before.message)
-    code, stage, event, issues = _enter(hall, tx, message, outcome)
-    if before is not None and stage and _fails_alike(tx, before, stage, issues):
+    code, stage, event, issues = turn.judged or _enter(hall, tx, message, outcome)
+    fresh = before is None or turn.counts  # what is told of a number changes with the others
+    if before is not None and stage and not fresh and _fails_alike(tx, before, stage, issues):
         return before
-    receipt = Receipt(message.id, code, issues, acknowledge(code, issues))
+    if code == "AA":
+        turn.take(tx)
+    receipt = Receipt(message.id, code, issues, acknowledge(code, issues, turn.tells(code)))
     if before is None:
         tx.message(message, receipt, event=event, stage=stage)
     else:
         tx.renew(receipt, event=event, stage=stage)
+    lacks = () if turn.judged else _lacks(outcome)
+    if lacks or before is not None:
+        unmapped.wait(tx, hall.members, message, lacks, code)
     return receipt
 
 
-def receive(tx: Transaction, message: Message) -> None:
-    """Keep a message that nobody has understood yet, if it is new."""
-    if tx.repeat(message.agency, message.control_id, message.raw) is None:
+def retake(
+    hall: Hall,
+    tx: Transaction,
+    context: Context,
+    message: Message,
+    outcome: Outcome,
+    acknowledge: Acknowledge,
+) -> Receipt:
+    """Try a kept message again, out of its sender's count; the receipt tells how it went.
+
+    One that had been accepted stays so: the hub holds what it led to. It is as old as it was, and
+    where it doesn't say how old, as its arrival.
+    """
+    if isinstance(outcome, Understood) and outcome.translation.said is None:
+        aged = replace(outcome.translation, said=message.received)
+        outcome = replace(outcome, translation=aged)
+    code, stage, event, issues = _enter(hall, tx, message, outcome)
+    receipt = Receipt(message.id, code, issues, acknowledge(code, issues))
+    if code == "AA" or tx.kept(KEEPER, message.id).acknowledgement != "AA":
+        tx.renew(receipt, event=event, stage=stage)
+    unmapped.wait(tx, hall.members, message, _lacks(outcome), code)
+    tx.audit(context, "replay", message.id, "success" if code == "AA" else "failed")
+    return receipt
+
+
+def receive(hall: Hall, tx: Transaction, message: Message, acknowledge: Acknowledge) -> Turn:
+    """Keep a message that nobody has understood yet, if it is new; whether it is its turn."""
+    before = tx.repeat(message.agency, message.control_id, message.raw)
+    turn = turn_of(hall.members, tx, message, before)
+    if turn.refusal is not None:
+        take(hall, tx, message, turn.refusal, acknowledge)
+    elif before is None:
         tx.message_received(message)
+    elif turn.then is not None:
+        tx.received_again(before.message)
+    if turn.refusal is None:
+        turn.take(tx)
+    return turn
 
 
 def keep(tx: Transaction, message: Message, answer: bytes) -> Receipt:
@@ -139,8 +196,27 @@ def _enter(
     return "AA", None, translation.event, (*translation.warnings, *warnings)
 
 
-def _rows(entry: Entry) -> Rows:
-    return search_rows(gates.check(entry.resource, models=False))
+def _prepared(entry: Entry) -> Prepared:
+    """Checked and made ready, rows too. What an agency's messages repeat was checked before."""
+    ready = prepare(ValidResource(entry.resource))
+    named = entry.reference, ready.digest
+    known = _repeated.get(named)
+    if known is not None:
+        return known
+    gates.check(entry.resource, models=False)
+    ready.rows  # noqa: B018 - so that they are made here
+    if entry.resource["resourceType"] in SHARED:
+        if len(_repeated) >= _MOST:
+            _repeated.clear()
+        _repeated[named] = ready
+    return ready
+
+
+def _lacks(outcome: Outcome) -> tuple[Lack, ...]:
+    """The codes that somebody is to be asked about, whether the message goes in or not."""
+    if isinstance(outcome, Understood):
+        return outcome.translation.lacks
+    return outcome.lacks if isinstance(outcome, TranslateError) else ()
 
 
 def _understood(outcome: Outcome) -> Understood:
@@ -168,6 +244,10 @@ def _store(
 ) -> tuple[Issue, ...]:
     """Write what a message led to; what is to be said of its place among the others."""
     translation = understood.translation
+    _check_known(tx, message.agency, translation)
+    if translation.asks:
+        tx.audit(Context(message.agency, message.channel), translation.event, message.id)
+        return ()
     as_said = {id(entry) for entry in translation.entries}
     context = Context(message.agency, message.channel)
     entries = assign(translation.entries, hall.members.directory)
@@ -175,18 +255,19 @@ def _store(
     entries, warnings = led(entries, tx.content)
     # A clock that runs ahead mustn't make all later messages old.
     said = min(translation.said, message.received) if translation.said else None
-    late = {entry.reference for entry in entries if _is_older(said, tx.said(entry.reference))}
-    changes = []
+    late, changes = False, []
     for entry in entries:
-        current = tx.content(entry.reference)
-        if current is None and id(entry) in as_said:
-            made, rows = ValidResource(entry.resource), understood.rows[entry.reference]
-            changes.append(Change(made, said=said, rows=rows))
+        reference = entry.reference
+        ready = understood.prepared[reference] if id(entry) in as_said else None
+        if ready is not None and _is_repeated(tx, reference, ready):
             continue
-        old = current if entry.reference in late else None
-        body = merge(current, entry) if old is None else filled(old, entry)
-        changes.append(Change(gates.check(body, models=False), said=said))
+        older = _is_older(said, tx.said(reference))
+        changes.append(_change(tx, reference, entry, ready, said, late=older))
+        late = late or older
     written = admit(hall, tx, context, changes, trusted=True)
+    tx.audit(context, translation.event, message.id)
+    if not written:
+        return warnings
     source = provenance(
         str(uuid4()),
         [each.reference for each in written],
@@ -196,9 +277,44 @@ def _store(
         map=translation.map,
         at=message.received,
     )
-    tx.put(context, gates.check(source, models=False), interaction="create")
-    tx.audit(context, translation.event, message.id)
+    tx.put(context, source, interaction="create")
     return (*warnings, OLDER) if late else warnings
+
+
+def _check_known(tx: Transaction, agency: str, translation: Translation) -> None:
+    """What a message takes for known, its sender must have. Another's is as if it weren't there.
+
+    Raises:
+        NotFound: it isn't, at the place that names it.
+    """
+    named = [each for each in translation.entries if each.known]
+    unknown = [each.known for each in named if tx.owner(each.reference) != agency]
+    if translation.asks and not unknown and tx.owner(translation.asks) != agency:
+        unknown = [each.known for each in named] or ["MSH-10"]
+    if unknown:
+        raise NotFound("nothing here goes by this number", place=unknown[0])
+
+
+def _change(
+    tx: Transaction,
+    reference: Reference,
+    entry: Entry,
+    ready: Prepared | None,
+    said: datetime | None,
+    *,
+    late: bool,
+) -> Change:
+    """What an entry makes of what the hub has; ``ready`` where it is as the message says."""
+    if ready is not None and (not tx.version(reference) or tx.holds(reference, ready.digest)):
+        return Change(ready.resource, said=said, prepared=ready)
+    current = tx.content(reference)
+    body = filled(current, entry) if late and current else merge(current, entry)
+    return Change(gates.check(body, models=False), said=said)
+
+
+def _is_repeated(tx: Transaction, reference: Reference, ready: Prepared) -> bool:
+    """Staff and places stand in every message: that one names them again is no news."""
+    return ready.resource["resourceType"] in SHARED and tx.holds(reference, ready.digest)
 
 
 def _is_older(said: datetime | None, known: datetime | None) -> bool:

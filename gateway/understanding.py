@@ -8,30 +8,42 @@ any more) a message is understood right here.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import marshal
 import multiprocessing
-import os
+import pickle
+import queue
 import signal
 import threading
-import time
 import zlib
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from gateway.intake import Outcome, meant, nobodys
+from gateway.errors import GatewayError
+from gateway.intake import Outcome, Understood, meant, nobodys
 from gateway.members import Members
-from gateway.model import Message
+from gateway.model import Entry, Message, Translation
+from gateway.store import packed, unpacked
 from gateway.translate import Library, load
 
 log = structlog.get_logger()
 
-WATCH: Final = 1.0
-"""Seconds between a child's looks at whether its parent lives: a killed one can't say goodbye."""
+STOP: Final = 30.0
+"""Seconds that a process may take to finish what it was asked."""
+
+_READY: Final = b"ready"
+_END: Final = b"end"
+
+LITTER: Final = 50_000
+"""Objects made before a child looks for garbage: what a message makes has no cycles."""
 
 Source = tuple[str, str, int]
 """An agency as a child needs it: its id, its folder ("" for the searched ones), when added."""
@@ -79,13 +91,13 @@ class Understanding:
         return child if child is not None and child.ready else None
 
     def _told(
-        self, asked: Future[Outcome], message: Message, child: _Child, outcome: Future[Outcome]
+        self, asked: Future[Sent], message: Message, child: _Child, outcome: Future[Outcome]
     ) -> None:
         fault = asked.exception()
         if fault is None:
-            outcome.set_result(asked.result())
+            outcome.set_result(_unpacked(asked.result()))
             return
-        if isinstance(fault, BrokenProcessPool):
+        if isinstance(fault, Gone):
             self._replace(child)
         log.error("understanding.fault", error=type(fault).__name__)
         outcome.set_result(self._here(message))
@@ -101,32 +113,91 @@ class Understanding:
         return meant(self._members.library, agency, message) if agency else nobodys()
 
 
+class Gone(Exception):
+    """The process that was asked is no more."""
+
+
 class _Child:
-    """One process, and what is asked of it in order."""
+    """One process, and what is asked of it in order.
+
+    Its pipe's other end is its own alone: when it dies, even in the middle of an answer, that end
+    closes, and whoever waits is told.
+    """
 
     def __init__(self, folders: tuple[Path, ...]) -> None:
-        self._pool = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), _prepare, (folders, os.getpid())
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(theirs, folders), daemon=True
         )
-        self._warm = self._pool.submit(_is_ready)
+        self._process.start()
+        theirs.close()
+        self._lock = threading.Lock()
+        self._questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._waiting: deque[Future[Sent]] = deque()
+        self._threads = [
+            threading.Thread(target=each, name="understanding", daemon=True)
+            for each in (self._say, self._hear)
+        ]
+        self._gone = False
+        self.ready = False
+        """Whether it has loaded the maps and lives."""
+        for thread in self._threads:
+            thread.start()
 
     @property
-    def ready(self) -> bool:
-        """Whether it has loaded the maps and lives."""
-        return self._warm.done() and self._warm.exception() is None
+    def pid(self) -> int:
+        """The process's own number."""
+        return self._process.pid or 0
 
-    def understand(self, source: Source, message: Message) -> Future[Outcome]:
-        """Ask it; the future fails with ``BrokenProcessPool`` if it died."""
-        try:
-            return self._pool.submit(_understand, source, message)
-        except RuntimeError as fault:
-            asked: Future[Outcome] = Future()
-            asked.set_exception(fault)
-            return asked
+    def understand(self, source: Source, message: Message) -> Future[Sent]:
+        """Ask it; the future fails with ``Gone`` if it died."""
+        asked: Future[Sent] = Future()
+        question = pickle.dumps((source, message), pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            if not self._gone:
+                self._waiting.append(asked)
+                self._questions.put(question)
+                return asked
+        asked.set_exception(Gone())
+        return asked
 
     def stop(self) -> None:
         """Finish what was asked, then end."""
-        self._pool.shutdown(wait=True)
+        self._questions.put(_END)
+        self._process.join(STOP)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        for thread in self._threads:
+            thread.join()
+        self._pipe.close()
+
+    def _say(self) -> None:
+        with contextlib.suppress(OSError):  # the other thread hears that it is gone
+            while (question := self._questions.get()) is not _END:
+                self._pipe.send_bytes(question)
+            self._pipe.send_bytes(_END)
+
+    def _hear(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            self.ready = self._pipe.recv_bytes() == _READY
+            while True:
+                self._answer(self._pipe.recv_bytes())
+        self.ready = False
+        with self._lock:
+            self._gone = True
+        self._questions.put(_END)
+        for asked in self._waiting:
+            asked.set_exception(Gone())
+
+    def _answer(self, raw: bytes) -> None:
+        answer = pickle.loads(raw)
+        with self._lock:
+            asked = self._waiting.popleft()
+        if isinstance(answer, Exception) and not isinstance(answer, GatewayError):
+            asked.set_exception(answer)
+        else:
+            asked.set_result(answer)
 
 
 def _done(outcome: Outcome) -> Future[Outcome]:
@@ -135,35 +206,67 @@ def _done(outcome: Outcome) -> Future[Outcome]:
     return known
 
 
+# --- on the way -----------------------------------------------------------------------------------
+
+Sent = GatewayError | tuple[Translation, bytes]
+"""An Outcome on its way here: its resources apart, for ``pickle`` takes its time over them."""
+
+
+def _packed(outcome: Outcome) -> Sent:
+    if isinstance(outcome, GatewayError):
+        return outcome
+    entries = [
+        (packed(outcome.prepared[entry.reference]), entry.removes, entry.keep, entry.known)
+        for entry in outcome.translation.entries
+    ]
+    # Version 2 doesn't look for what stands twice: that would cost more than it saves.
+    return replace(outcome.translation, entries=()), marshal.dumps(entries, 2)
+
+
+def _unpacked(sent: Sent) -> Outcome:
+    if isinstance(sent, GatewayError):
+        return sent
+    translation, raw = sent
+    entries, prepared = [], {}
+    for parts, *rest in marshal.loads(raw):
+        ready = unpacked(parts)
+        entry = Entry(ready.resource, *rest)
+        entries.append(entry)
+        prepared[entry.reference] = ready
+    return Understood(replace(translation, entries=tuple(entries)), prepared)
+
+
 # --- in the child ---------------------------------------------------------------------------------
 
 _shipped: Library
 _libraries: dict[str, tuple[Source, Library]] = {}
 
 
-def _prepare(folders: tuple[Path, ...], parent: int) -> None:
+def _serve(pipe: Connection, folders: tuple[Path, ...]) -> None:
+    """Answer until the pipe's other end says so, or is gone: then nobody is left to answer."""
     global _shipped
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     gc.disable()
     _shipped = load(folders)
     gc.freeze()
+    gc.set_threshold(LITTER, 20, 100)
     gc.enable()
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send_bytes(_READY)
+        while (question := pipe.recv_bytes()) != _END:
+            pipe.send_bytes(pickle.dumps(_answer(question), pickle.HIGHEST_PROTOCOL))
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(WATCH)
-    os._exit(1)
+def _answer(question: bytes) -> Sent | Exception:
+    try:
+        return _understand(*pickle.loads(question))
+    except Exception as fault:  # noqa: BLE001 - told to who asked, who then does it itself
+        return RuntimeError(type(fault).__name__)
 
 
-def _is_ready() -> bool:
-    return True
-
-
-def _understand(source: Source, message: Message) -> Outcome:
+def _understand(source: Source, message: Message) -> Sent:
     library = _library(source)
-    return meant(library, library.agencies[source[0]], message)
+    return _packed(meant(library, library.agencies[source[0]], message))
 
 
 def _library(source: Source) -> Library:

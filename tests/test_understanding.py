@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -55,7 +56,8 @@ def beside(members: Members) -> Iterator[Understanding]:
 
 def test_another_process_says_what_this_one_would(members: Members, beside: Understanding) -> None:
     here = Understanding(members, Settings().folders, 0)
-    for raw in (RAW, RAW.replace(b"REF^I12", b"ZZZ^Z99"), b"MSH|no message"):
+    weight = RAW + b"OBX|2|NM|29463-7^Weight^LN||72.50|kg^kg^UCUM|||||F\r"
+    for raw in (RAW, weight, RAW.replace(b"REF^I12", b"ZZZ^Z99"), b"MSH|no message"):
         one, other = here(message("cedar-general", raw)), beside(message("cedar-general", raw))
         assert one.done()
         mine, theirs = one.result(), other.result(30)
@@ -65,6 +67,8 @@ def test_another_process_says_what_this_one_would(members: Members, beside: Unde
             assert theirs.issues == mine.issues
         else:
             assert theirs == mine
+            rows = {named: each.rows for named, each in mine.prepared.items()}
+            assert {named: each.rows for named, each in theirs.prepared.items()} == rows
 
 
 def test_nobodys_message_is_refused_and_asks_no_process(beside: Understanding) -> None:
@@ -95,8 +99,36 @@ def test_a_process_that_dies_is_replaced_and_nothing_is_lost(
     child = beside._child("cedar-general")
     assert child is not None
     asked = [beside(message("cedar-general")) for _ in range(50)]
-    (process,) = child._pool._processes.values()
-    os.kill(process.pid or 0, signal.SIGKILL)
+    os.kill(child.pid, signal.SIGKILL)
     assert all(isinstance(each.result(60), Understood) for each in asked)
     until(lambda: beside._child("cedar-general") not in (None, child))
     assert isinstance(beside(message("cedar-general")).result(30), Understood)
+
+
+def test_a_process_that_dies_in_the_middle_of_an_answer_holds_nobody_up(
+    members: Members, beside: Understanding
+) -> None:
+    until(lambda: beside._child("cedar-general") is not None)
+    child = beside._child("cedar-general")
+    assert child is not None
+    go_on = threading.Event()
+    first = beside(message("cedar-general"))
+    # It runs on the thread that reads: the pipe fills, until an answer stands in it by half.
+    first.add_done_callback(lambda _: go_on.wait(60))
+    asked = [first, *(beside(message("cedar-general")) for _ in range(100))]
+    until(lambda: rests(child.pid))
+    os.kill(child.pid, signal.SIGKILL)
+    go_on.set()
+    assert all(isinstance(each.result(60), Understood) for each in asked)
+    until(lambda: beside._child("cedar-general") not in (None, child))
+
+
+def rests(pid: int) -> bool:
+    """Whether a process uses no processor time, though there is work for it."""
+
+    def used() -> list[str]:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+
+    before = used()
+    time.sleep(0.5)
+    return used() == before

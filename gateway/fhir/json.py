@@ -26,9 +26,17 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def loads(raw: bytes) -> Resource:
-    """The JSON object in ``raw`` (UTF-8, a byte order mark is let pass).
+    """The JSON object in ``raw``: as ``parse``, and what is no object is refused."""
+    node = parse(raw)
+    if not isinstance(node, dict):
+        raise InvalidResource("not a JSON object", code="structure")
+    return node
 
-    Raises InvalidResource for what isn't JSON or no object, for duplicate keys, NaN, numbers and
+
+def parse(raw: bytes) -> Any:
+    """What the JSON in ``raw`` says (UTF-8, a byte order mark is let pass).
+
+    Raises InvalidResource for what isn't JSON, for duplicate keys, NaN, numbers and
     depths out of all reason and control characters; the place is "line 3 column 5", the key or
     the path, and no value is told.
     """
@@ -42,9 +50,7 @@ def loads(raw: bytes) -> Resource:
         raise InvalidResource("not JSON", place=place, code="structure") from None
     except RecursionError:
         raise _too_deep() from None
-    if not isinstance(node, dict):
-        raise InvalidResource("not a JSON object", code="structure")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
+    if isinstance(node, (dict, list)) and text.count("{") + text.count("[") > MAX_DEPTH:
         _measure(node, 1)
     if "\\u" in text:
         _check_characters(node)
@@ -54,6 +60,25 @@ def loads(raw: bytes) -> Resource:
 def dumps(resource: Resource) -> bytes:
     """Compact UTF-8 JSON with keys in their order and decimals with their digits."""
     return orjson.dumps(resource, default=_fragment)
+
+
+def pretty(raw: bytes) -> bytes:
+    """JSON of our own, indented for eyes (``_pretty``)."""
+    return orjson.dumps(loads(raw), default=_fragment, option=orjson.OPT_INDENT_2)
+
+
+def written(resource: Resource) -> tuple[bytes, bool]:
+    """``dumps``, and whether it is plain: ``reread`` gives the same object."""
+    try:
+        return orjson.dumps(resource), True
+    except TypeError:
+        return dumps(resource), False
+
+
+def reread(raw: bytes, plain: bool) -> Resource:
+    """What ``written`` wrote. For our own words only: nothing is checked."""
+    node: Resource = orjson.loads(raw) if plain else loads(raw)
+    return node
 
 
 def _fragment(value: object) -> orjson.Fragment:
@@ -118,7 +143,7 @@ def _measure(node: dict[str, Any] | list[Any], depth: int) -> None:
             _measure(child, depth + 1)
 
 
-def _check_characters(node: Resource) -> None:
+def _check_characters(node: object) -> None:
     """Escapes can hide what no FHIR string may hold: control characters, half a surrogate pair."""
     for text in _texts(node):
         if _CONTROL.search(text):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from gateway.fhir.codes import MESSAGE_IDENTIFIER, PARTICIPANT_TYPE
-from gateway.model import Reference, Resource
+from gateway.model import Reference, Resource, ValidResource
 
 
 def provenance(
@@ -18,10 +18,10 @@ def provenance(
     event: str,
     map: str,
     at: datetime,
-) -> Resource:
+) -> ValidResource:
     """A Provenance over ``targets``: ``message`` is the stored raw message's id, ``map`` the map
     and version that translated it, ``event`` "REF^I12", ``at`` when the message came in."""
-    return {
+    made: Resource = {
         "resourceType": "Provenance",
         "id": id,
         "target": [{"reference": target} for target in targets],
@@ -38,6 +38,7 @@ def provenance(
             }
         ],
     }
+    return ValidResource(made)
 
 
 def _participant(code: str) -> Resource:

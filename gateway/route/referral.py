@@ -20,10 +20,17 @@ def assign(entries: tuple[Entry, ...], directory: Directory) -> tuple[Entry, ...
     performer no member answers to stays without owner. The owner set here is the hub's to keep,
     so that a resend can't take a referral away from whoever it went to. Pure.
     """
-    resources = {_key(entry.resource): entry.resource for entry in entries}
+    if not any(_is_open(entry.resource) for entry in entries):
+        return entries
+    resources = {entry.reference: entry.resource for entry in entries}
     owners: dict[Reference, Reference] = {}
     routed = [_task(entry, resources, directory, owners) for entry in entries]
-    return tuple(_request(entry, owners) for entry in routed)
+    return tuple(_request(entry, owners) for entry in routed) if owners else entries
+
+
+def _is_open(resource: Resource) -> bool:
+    """Whether it is a Task that nobody has yet."""
+    return resource["resourceType"] == "Task" and "owner" not in resource
 
 
 def _task(
@@ -34,11 +41,11 @@ def _task(
 ) -> Entry:
     """The entry with its owner, if it is a referral's Task; notes who was asked in ``owners``."""
     task = entry.resource
+    if not _is_open(task):
+        return entry
     focus = (task.get("focus") or {}).get("reference", "")
     request = resources.get(focus)
-    if task.get("resourceType") != "Task" or "owner" in task or request is None:
-        return entry
-    if request.get("resourceType") != "ServiceRequest":
+    if request is None or request["resourceType"] != "ServiceRequest":
         return entry
     agency = performer(directory, request, resources)
     if agency is None:
@@ -50,12 +57,8 @@ def _task(
 
 def _request(entry: Entry, owners: Mapping[Reference, Reference]) -> Entry:
     """The entry with the member among its performers, if it is a routed ServiceRequest."""
-    owner = owners.get(_key(entry.resource))
+    owner = owners.get(entry.reference)
     asked = entry.resource.get("performer") or []
     if owner is None or any(each.get("reference") == owner for each in asked):
         return entry
     return replace(entry, resource={**entry.resource, "performer": [*asked, {"reference": owner}]})
-
-
-def _key(resource: Resource) -> Reference:
-    return f"{resource.get('resourceType')}/{resource.get('id')}"

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT th
 
 from gateway.errors import Denied, NotFound
 from gateway.model import Context, Grant, Reference
-from gateway.store.heads import Head, Heads, parts
+from gateway.store.heads import Head, Heads
 from gateway.store.link import Statement
 from gateway.store.session import microseconds, moment
 from gateway.store.tables import grants, resource
@@ -28,17 +28,24 @@ def live() -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def visible(version: sa.ColumnElement[int] | None = None) -> sa.ColumnElement[bool]:
+def visible(
+    version: sa.ColumnElement[int] | None = None, *, of: sa.FromClause = resource
+) -> sa.ColumnElement[bool]:
     """The predicate of every read: owner is ``:me``, or a live grant, or ``:admin``.
 
-    Stands in a statement over ``resource``; ``version`` narrows it to the versions that a grant
-    shows. Its values are ``Session.who``.
+    Stands in a statement over ``resource`` (``of``: an alias of it); ``version`` narrows it to the
+    versions that a grant shows. Its values are ``Session.who``.
     """
-    conditions = [grants.c.resource == resource.c.key, *live()]
+    conditions = [grants.c.resource == of.c.key, *live()]
     if version is not None:
         conditions.append(grants.c.since <= version)
     grant = sa.select(grants.c.resource).where(*conditions).correlate_except(grants).exists()
-    return sa.or_(resource.c.owner == _ME, _ADMIN, grant)
+    return sa.or_(owned(of), grant)
+
+
+def owned(of: sa.FromClause = resource) -> sa.ColumnElement[bool]:
+    """Whether the caller reads it whole: its owner, or an administrator."""
+    return sa.or_(of.c.owner == _ME, _ADMIN)
 
 
 _ME: Final = sa.bindparam("me", type_=sa.Text())
@@ -88,7 +95,7 @@ class Granting(Heads):
         A revoked grant given again is live again, from the current version on. Raises
         ``NotFound``.
         """
-        head = self._head(*parts(grant.resource))
+        head = self._head(grant.resource)
         if head is None:
             raise NotFound("what is granted is not there", place="Grant.resource")
         until = None if grant.until is None else microseconds(grant.until)
@@ -97,7 +104,7 @@ class Granting(Heads):
 
     def granted(self, reference: Reference) -> list[Grant]:
         """Every right to a resource that was given and not ended."""
-        head = self._head(*parts(reference))
+        head = self._head(reference)
         rows = self.link.all(_GIVEN, {"key": head.key}) if head else []
         return [
             Grant(reference, agency, because, None if until is None else moment(until), rights)

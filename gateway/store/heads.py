@@ -75,31 +75,30 @@ class Heads(Session):
 
     def fetch(self, references: Iterable[Reference]) -> None:
         """Read what isn't known yet of these, so that asking for each costs no query of its own."""
-        asked = dict.fromkeys(parts(each) for each in references)
-        unknown = [each for each in asked if each not in self.link.known]
+        known = self.link.known
+        unknown = list(dict.fromkeys(each for each in references if each not in known))
         for start in range(0, len(unknown), _AT_ONCE):
             self._fetch(unknown[start : start + _AT_ONCE])
 
-    def _fetch(self, named: list[tuple[str, str]]) -> None:
+    def _fetch(self, named: list[Reference]) -> None:
         # Few sizes, so that the statements' number is small: the last one is asked for again.
         size = 1 if len(named) == 1 else -(-len(named) // 8) * 8
         padded = named + named[-1:] * (size - len(named))
         values = {}
-        for n, (type_, id_) in enumerate(padded):
-            values[f"type{n}"], values[f"id{n}"] = type_, id_
+        for n, reference in enumerate(padded):
+            values[f"type{n}"], values[f"id{n}"] = parts(reference)
         self.link.known.update(dict.fromkeys(named))
         for row in self.link.all(_current(size), values):
-            self.link.known[row[0], row[1]] = _known(row)
+            self.link.known[f"{row[0]}/{row[1]}"] = _known(row)
 
-    def _known(self, type_: str, id_: str) -> Known | None:
-        named = (type_, id_)
-        if named not in self.link.known:
-            self._fetch([named])
-        known: Known | None = self.link.known[named]
+    def _known(self, reference: Reference) -> Known | None:
+        if reference not in self.link.known:
+            self._fetch([reference])
+        known: Known | None = self.link.known[reference]
         return known
 
-    def _head(self, type_: str, id_: str) -> Head | None:
-        known = self._known(type_, id_)
+    def _head(self, reference: Reference) -> Head | None:
+        known = self._known(reference)
         return None if known is None else known.head
 
 

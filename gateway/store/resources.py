@@ -1,4 +1,4 @@
-"""Resources and their versions: read, vread, history; put and delete (FHIR R4, 3.1.0).
+"""Resources and their versions: read, vread; put and delete (FHIR R4, 3.1.0).
 
 A body is kept once, with its version; the resource's row points to the current one. Bodies are
 what was sent, to the digit, with the hub's id and meta in front.
@@ -6,9 +6,8 @@ what was sent, to the digit, with the hub's id and meta in front.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,14 +15,12 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
 
-from gateway.errors import Conflict, Gone, InvalidSearch, NotFound, PreconditionFailed
-from gateway.fhir.json import dumps
-from gateway.fhir.search_parameters import extract
+from gateway.errors import Conflict, Gone, NotFound, PreconditionFailed
 from gateway.model import Context, Reference, Resource, Stored, ValidResource
 from gateway.store.grants import Granting, visible
 from gateway.store.heads import Head, Known, parts
 from gateway.store.link import Row, Statement, insert_into
-from gateway.store.page import Page
+from gateway.store.prepared import Prepared, prepare
 from gateway.store.search import index
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import reference, resource, version
@@ -57,13 +54,6 @@ _VREAD: Final = Statement(
         _ANY, version.c.version == sa.bindparam("version"), visible(version.c.version)
     )
 )
-_HISTORY: Final = Statement(
-    sa.select(*STORED)
-    .where(_ANY, version.c.version < sa.bindparam("before"), visible(version.c.version))
-    .order_by(version.c.version.desc())
-    .limit(sa.bindparam("count"))
-)
-_VERSIONS: Final = Statement(sa.select(sa.func.count()).where(_ANY, visible(version.c.version)))
 _SEEN: Final = Statement(
     sa.select(resource.c.key).where(_NAMED, sa.not_(resource.c.deleted), visible())
 )
@@ -120,23 +110,6 @@ class Resources(Session):
         values = {**self.who(context), "type": type_, "id": id_, "version": number}
         return _alive(self.link.one(_VREAD, values))
 
-    def history(
-        self, context: Context, type_: str, id_: str, *, count: int = 100, cursor: str | None = None
-    ) -> Page:
-        """The versions that the caller may see, newest first, deletions too.
-
-        ``cursor`` is the last page's ``next``. Raises ``NotFound``, ``InvalidSearch``.
-        """
-        values = {**self.who(context), "type": type_, "id": id_}
-        row = self.link.one(_VERSIONS, values)
-        total = int(row[0]) if row else 0
-        if not total:
-            raise NotFound("no such resource")
-        values |= {"before": _before(cursor), "count": count + 1}
-        entries = [stored(row) for row in self.link.all(_HISTORY, values)]
-        more = str(entries[count - 1].version) if len(entries) > count else None
-        return Page(tuple(entries[:count]), total, more)
-
     def visible(self, context: Context, reference: Reference) -> bool:
         """Whether the caller may read what a relative reference points to, and it is there."""
         return not self.missing(context, [reference])
@@ -152,16 +125,11 @@ class Resources(Session):
         literal = _LITERAL.fullmatch(reference)
         if literal is None:
             return True
-        known: Known | None = self.link.known.get((literal[1], literal[2]))
+        known = self.link.known.get(f"{literal[1]}/{literal[2]}")
         if known is not None and (context.admin or known.head.owner == context.agency):
             return not known.head.deleted
         values = {**self.who(context), "type": literal[1], "id": literal[2]}
         return self.link.one(_SEEN, values) is not None
-
-
-def search_rows(resource: ValidResource) -> index.Rows:
-    """The rows by which a resource is found. Pure: they may be made in another process."""
-    return index.filed(resource["resourceType"], extract(resource))
 
 
 class Writing(Granting, Resources):
@@ -169,19 +137,29 @@ class Writing(Granting, Resources):
 
     def current(self, type_: str, id_: str) -> Stored | None:
         """The current version, whosoever it is: for the gateway's own merges. None if deleted."""
-        known = self._known(type_, id_)
+        known = self._known(f"{type_}/{id_}")
         if known is None or known.head.deleted:
             return None
         return _stored(type_, id_, known)
 
     def owner(self, reference: Reference) -> str | None:
         """Whose a resource is that is there."""
-        head = self._head(*parts(reference))
+        head = self._head(reference)
         return None if head is None or head.deleted else head.owner
+
+    def version(self, reference: Reference) -> int | None:
+        """The number of the current version of a resource that is there."""
+        head = self._head(reference)
+        return None if head is None or head.deleted else head.version
+
+    def holds(self, reference: Reference, digest: bytes) -> bool:
+        """Whether that is the content (``Prepared.digest``) of the current version."""
+        head = self._head(reference)
+        return head is not None and not head.deleted and head.digest == digest
 
     def said(self, reference: Reference) -> datetime | None:
         """The time that the newest message about a resource bears; None where none did."""
-        head = self._head(*parts(reference))
+        head = self._head(reference)
         return None if head is None or head.said is None else moment(head.said)
 
     def referring(self, owner: str, target: Reference) -> list[Reference]:
@@ -195,7 +173,7 @@ class Writing(Granting, Resources):
 
         Of what this transaction wrote it is what was written: without the hub's own meta.
         """
-        known = self._known(*parts(reference))
+        known = self._known(reference)
         return None if known is None or known.head.deleted else known.read()
 
     def put(
@@ -207,31 +185,28 @@ class Writing(Granting, Resources):
         if_match: int | None = None,
         owner: str | None = None,
         said: datetime | None = None,
-        rows: index.Rows | None = None,
+        prepared: Prepared | None = None,
     ) -> Written:
         """Store a resource with its id as a new version, unless it is the current one.
 
         ``if_match`` is the version that must be current; ``owner`` (default: the caller's agency)
-        owns what is made new; ``said`` is the time of the message that says so; ``rows`` are
-        its ``search_rows`` where they are known. An update of what isn't there makes it. Raises
+        owns what is made new; ``said`` is the time of the message that says so; ``prepared``
+        is the resource made ready where it was. An update of what isn't there makes it. Raises
         ``Conflict`` for a create of what is there, ``NotFound``, ``Denied``,
         ``PreconditionFailed``.
         """
         type_, id_ = resource["resourceType"], resource["id"]
-        was = self._known(type_, id_)
+        was = self._known(f"{type_}/{id_}")
         head = was.head if was else None
         self._check(context, head, interaction, if_match)
-        meta, core = _taken_apart(resource)
-        digest = hashlib.blake2b(meta + core, digest_size=16).digest()
-        if head is not None and not head.deleted and head.digest == digest:
+        prepared = prepare(resource) if prepared is None else prepared
+        if head is not None and not head.deleted and head.digest == prepared.digest:
             self._confirm(type_, id_, said)
             return self._unchanged(type_, id_)
-        rows = search_rows(resource) if rows is None else rows
-        fresh = self._next(head, owner or context.agency, rows, digest)
-        fresh = fresh._replace(said=_newer(fresh.said, said))
-        known = Known(fresh, _body(type_, id_, fresh, meta, core), resource, fresh=True)
+        fresh = self._next(head, owner or context.agency, prepared, said)
+        known = Known(fresh, prepared.body(fresh), resource, fresh=True)
         change: Change = "create" if head is None else "update"
-        return self._write(type_, id_, was, known, rows, change)
+        return self._write(type_, id_, was, known, prepared.rows, change)
 
     def delete(
         self, context: Context, type_: str, id_: str, *, if_match: int | None = None
@@ -240,15 +215,18 @@ class Writing(Granting, Resources):
 
         Raises ``NotFound``, ``Denied``, ``PreconditionFailed``.
         """
-        was = self._known(type_, id_)
+        was = self._known(f"{type_}/{id_}")
         if was is None:
             raise NotFound("no such resource")
         head = was.head
         self._check(context, head, "update", if_match)
         if head.deleted:
             return self._unchanged(type_, id_)
-        fresh = self._next(head, head.owner, {}, b"")._replace(deleted=True)
-        return self._write(type_, id_, was, Known(fresh, b"", fresh=True), {}, "delete")
+        later = max(self.clock(), head.updated + 1)
+        gone = head._replace(
+            version=head.version + 1, updated=later, deleted=True, kinds=0, digest=b""
+        )
+        return self._write(type_, id_, was, Known(gone, b"", fresh=True), {}, "delete")
 
     def _check(
         self, context: Context, head: Head | None, interaction: Change, if_match: int | None
@@ -263,13 +241,15 @@ class Writing(Granting, Resources):
         if if_match is not None and if_match != head.version:
             raise PreconditionFailed("another version is current", place="If-Match")
 
-    def _next(self, head: Head | None, owner: str, rows: index.Rows, digest: bytes) -> Head:
-        now, held = self.clock(), index.kinds(rows)
+    def _next(
+        self, head: Head | None, owner: str, prepared: Prepared, said: datetime | None
+    ) -> Head:
+        now, held, digest = self.clock(), index.kinds(prepared.rows), prepared.digest
+        newest = _newer(head.said if head else None, said)
         if head is None:
-            return Head(self.link.key(resource), 1, now, owner, False, held, digest, None)
+            return Head(self.link.key(resource), 1, now, owner, False, held, digest, newest)
         later = max(now, head.updated + 1)
-        number = head.version + 1
-        return Head(head.key, number, later, head.owner, False, held, digest, head.said)
+        return Head(head.key, head.version + 1, later, head.owner, False, held, digest, newest)
 
     def _write(
         self,
@@ -289,23 +269,23 @@ class Writing(Granting, Resources):
         key, number, updated, *rest = fresh
         self.link.later(_RESOURCE, [(key, type_, id_, number, updated, *rest)])
         self.link.later(_VERSION, [(key, type_, number, change, updated, known.body)])
-        self.link.known[type_, id_] = known
+        self.link.known[f"{type_}/{id_}"] = known
         self.touched.add(type_)
         return _written(type_, id_, known, change)
 
     def _confirm(self, type_: str, id_: str, said: datetime | None) -> None:
         """A newer message says the same."""
-        known = self._known(type_, id_)
+        known = self._known(f"{type_}/{id_}")
         if known is None or said is None or type_ in SHARED:
             return
         head = known.head._replace(said=_newer(known.head.said, said))
         if head.said != known.head.said:
             key, *rest = head
             self.link.later(_RESOURCE, [(key, type_, id_, *rest)])
-            self.link.known[type_, id_] = Known(head, known.body, known.content, fresh=True)
+            self.link.known[f"{type_}/{id_}"] = Known(head, known.body, known.content, fresh=True)
 
     def _unchanged(self, type_: str, id_: str) -> Written:
-        known = self._known(type_, id_)
+        known = self._known(f"{type_}/{id_}")
         if known is None:
             raise NotFound("no such resource")
         return _written(type_, id_, known, None)
@@ -315,7 +295,7 @@ class Writing(Granting, Resources):
         if was.fresh:
             self.link.flush()  # two changes of one resource mustn't wait together
         for kind in range(len(index.TABLES)):
-            new = rows.get(kind, set())
+            new = set(rows.get(kind, ()))
             old = self._own_rows(was.head, kind)
             if gone := [(*row, was.head.key) for row in old - new]:
                 self.link.later(index.DELETES[kind], gone)
@@ -354,34 +334,3 @@ def _alive(row: Row | None) -> Stored:
     if found.deleted:
         raise Gone("it was deleted")
     return found
-
-
-def _before(cursor: str | None) -> int:
-    if cursor is None:
-        return 2**31 - 1
-    if not re.fullmatch(r"[0-9]{1,9}", cursor):
-        raise InvalidSearch("not a page of this history", place="cursor")
-    return int(cursor)
-
-
-def _taken_apart(resource: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """Meta without what the hub sets, and the rest without type and id, both as JSON objects."""
-    given = resource.get("meta", {})
-    meta = {name: given[name] for name in given if name not in ("versionId", "lastUpdated")}
-    rest = {name: resource[name] for name in resource if name not in ("resourceType", "id", "meta")}
-    return dumps(meta) if meta else b"{}", dumps(rest)
-
-
-def _body(type_: str, id_: str, head: Head, meta: bytes, core: bytes) -> bytes:
-    """The whole JSON. FHIR's instants are shown to the millisecond, as search compares them."""
-    at = moment(head.updated).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    front = (
-        f'{{"resourceType":"{type_}","id":"{id_}",'
-        f'"meta":{{"versionId":"{head.version}","lastUpdated":"{at}"'
-    ).encode()
-    return front + _joined(meta) + _joined(core)
-
-
-def _joined(members: bytes) -> bytes:
-    """What follows the members before: ``,…}`` or, of an empty object, ``}``."""
-    return b"," + members[1:] if len(members) > 2 else b"}"
