@@ -1,10 +1,10 @@
 """The FHIRPath of search parameters, compiled to plain walks over JSON.
 
 R4's expressions use a small part of FHIRPath (N1): paths, unions, ``as``, ``is``, ``[n]``,
-``where(a = 'b')``, ``where(resolve() is T)`` and one ``exists() and ≠``. This is that part and
-nothing more; what is outside it raises ``UnsupportedExpression`` at load, and the tests hold the
-walks to fhirpathpy's results. Types are known beforehand from the elements, so a walk ends at
-values of one known type.
+``where(a = 'b')``, ``where(resolve() is T)`` and one ``exists() and ≠``. This is that part, with
+``ofType(T)`` and ``extension('url')`` for the parameters that others define; what is outside it
+raises ``UnsupportedExpression`` at load, and the tests hold the walks to fhirpathpy's results.
+Types are known beforehand from the elements, so a walk ends at values of one known type.
 """
 
 from __future__ import annotations
@@ -196,8 +196,11 @@ class _Compiler:
 
     def _call(self, name: str) -> None:
         self._next("(")
-        if name == "as":
+        if name in ("as", "ofType"):
             self._as(self._next())
+        elif name == "extension":
+            self._member(name)
+            self._then(_having("url", self._next().strip("'")))
         elif name == "where":
             self._where()
         else:

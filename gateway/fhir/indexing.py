@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from gateway.fhir import codes
@@ -45,9 +46,26 @@ def _concept(param: str, value: Any, element: Element | None) -> Rows:
 
 
 def _identifier(param: str, value: Any, _: Element | None) -> Rows:
-    if "value" in value or "system" in value:
-        return (TokenRow(param, value.get("system", ""), value.get("value", "")),)
-    return ()
+    if "value" not in value and "system" not in value:
+        return ()
+    row = TokenRow(param, value.get("system", ""), value.get("value", ""))
+    return [row, *_of_type(param, value)] if "type" in value else (row,)
+
+
+def _of_type(param: str, value: Any) -> Rows:
+    """What ``:of-type`` asks for: the type's system and code, and the value."""
+    return [
+        TokenRow(
+            f"{param}:of-type", typed(coding.get("system", ""), coding["code"]), value["value"]
+        )
+        for coding in value["type"].get("coding", ())
+        if "code" in coding and "value" in value
+    ]
+
+
+def typed(system: str, code: str) -> str:
+    """An identifier's type as one text."""
+    return f"{system}|{code}"
 
 
 def _contact(param: str, value: Any, _: Element | None) -> Rows:
@@ -87,20 +105,33 @@ def _parts(*names: str) -> Maker:
 
 def _reference(param: str, value: Any, _: Element | None) -> Rows:
     literal = value.get("reference")
+    if "identifier" in value:
+        return _logical(param, value, literal)
+    return () if literal is None else (ReferenceRow(param, *_literal(literal)),)
+
+
+def _logical(param: str, value: Any, literal: str | None) -> Rows:
+    """A reference with an identifier, too: what ``:identifier`` asks for."""
+    where = ("", "", "") if literal is None else _literal(literal)
+    row = ReferenceRow(param, *where)
     if literal is None:
-        return (
-            (ReferenceRow(param, value.get("type", ""), "", ""),) if "identifier" in value else ()
-        )
-    match = LITERAL.fullmatch(literal)
+        row = row._replace(type=value.get("type", ""))
+    return [row, *_identifier(f"{param}:identifier", value["identifier"], None)]
+
+
+@lru_cache(1024)
+def _literal(reference: str) -> tuple[str, str, str]:
+    """Type and id of a relative reference, else a URL. Most are asked for several times."""
+    match = LITERAL.fullmatch(reference)
     if match is None or match["base"]:
-        return (ReferenceRow(param, "", "", literal.partition("/_history/")[0]),)
-    return (ReferenceRow(param, match["type"], match["id"], ""),)
+        return "", "", reference.partition("/_history/")[0]
+    return match["type"], match["id"], ""
 
 
 def _canonical(param: str, value: Any, _: Element | None) -> Rows:
     unversioned, bar, _version = value.partition("|")
     urls = (value, unversioned) if bar else (value,)
-    return [ReferenceRow(param, "", "", url) for url in urls]
+    return [ReferenceRow(param, *_literal(url)) for url in urls]
 
 
 def _resource(param: str, value: Any, _: Element | None) -> Rows:
@@ -185,6 +216,29 @@ def _unit(value: Mapping[str, Any]) -> tuple[str, str, str]:
 def _uri(param: str, value: Any, _: Element | None) -> Rows:
     return (UriRow(param, value),)
 
+
+# --- labels --------------------------------------------------------------------------------------
+
+
+def _display(param: str, value: Any, _: Element | None) -> Rows:
+    return _string(param, value["display"], None) if "display" in value else ()
+
+
+def _wording(param: str, value: Any, _: Element | None) -> Rows:
+    rows = [row for coding in value.get("coding", ()) for row in _display(param, coding, None)]
+    return [*_string(param, value["text"], None), *rows] if "text" in value else rows
+
+
+def _type_wording(param: str, value: Any, _: Element | None) -> Rows:
+    return _wording(param, value["type"], None) if "type" in value else ()
+
+
+LABELS: Final[Mapping[str, Maker]] = {
+    "Coding": _display,
+    "CodeableConcept": _wording,
+    "Identifier": _type_wording,
+}
+"""By type of value: what ``:text`` reads of it (R4 search, 3.1.1.5.3)."""
 
 # --- the table -----------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Whether a resource is in a search's answer: the Query evaluated in memory, as SQL would.
 
-For Subscriptions, which ask it of one resource at a time. Each comparison stands in
-``gateway.fhir.query`` beside its value.
+For Subscriptions, which ask it of one resource at a time: a condition on others, or on rows that
+are made late, isn't for them (``in_memory``). Each comparison stands in ``gateway.fhir.query``
+beside its value.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from gateway.errors import InvalidSearch
 from gateway.fhir.query import (
+    Composite,
+    Condition,
     Criterion,
     DateValue,
     NumberValue,
@@ -35,15 +39,42 @@ from gateway.fhir.search_values import span
 from gateway.model import Resource
 
 
+def in_memory(condition: Condition) -> bool:
+    """Whether a condition can be told from a resource alone."""
+    if isinstance(condition, Criterion):
+        return condition.late is None
+    return isinstance(condition, Composite)
+
+
 def matches(query: Query, resource: Resource, rows: Iterable[IndexRow] | None = None) -> bool:
-    """Whether ``resource`` meets all criteria of ``query``; ``rows`` are its, if at hand."""
-    if resource.get("resourceType") != query.type:
+    """Whether ``resource`` meets all criteria of ``query``, each of which is ``in_memory``.
+
+    ``rows`` are its, if at hand. Raises InvalidSearch for a criterion that isn't.
+    """
+    if resource.get("resourceType") not in query.looks_for:
         return False
     by_param: dict[str, list[IndexRow]] = {"_id": _id(resource), "_lastUpdated": _updated(resource)}
-    asked = frozenset(one.param for one in query.criteria)
-    for row in extract(resource, asked) if rows is None else rows:
+    for row in _extracted(query, resource) if rows is None else rows:
         by_param.setdefault(row.param, []).append(row)
-    return all(_meets(one, by_param.get(one.param, ())) for one in query.criteria)
+    return all(_meets(one, by_param) for one in query.criteria)
+
+
+def _extracted(query: Query, resource: Resource) -> list[IndexRow]:
+    asked = {one.param.partition(":")[0] for each in query.criteria for one in _criteria(each)}
+    also = {one.param for one in query.criteria if isinstance(one, Composite)}
+    return extract(resource, frozenset(asked | also))
+
+
+def _criteria(condition: Condition) -> Iterable[Criterion]:
+    if isinstance(condition, Composite):
+        return [one for all_of in condition.alternatives for one in all_of]
+    return [_alone(condition)]
+
+
+def _alone(condition: Condition) -> Criterion:
+    if not isinstance(condition, Criterion) or condition.late is not None:
+        raise InvalidSearch("asks of more than one resource alone: not here", code="not-supported")
+    return condition
 
 
 def _id(resource: Resource) -> list[IndexRow]:
@@ -55,7 +86,20 @@ def _updated(resource: Resource) -> list[IndexRow]:
     return [DateRow("_lastUpdated", *found)] if found else []
 
 
-def _meets(criterion: Criterion, rows: Iterable[IndexRow]) -> bool:
+_Rows = Mapping[str, list[IndexRow]]
+
+
+def _meets(condition: Condition, by_param: _Rows) -> bool:
+    if isinstance(condition, Composite):
+        found = any(
+            all(_has_row(one, by_param) for one in all_of) for all_of in condition.alternatives
+        )
+        return found is not (condition.missing or False)
+    return _has_row(_alone(condition), by_param)
+
+
+def _has_row(criterion: Criterion, by_param: _Rows) -> bool:
+    rows = by_param.get(criterion.param, ())
     if criterion.modifier == "missing":
         return criterion.missing is (not rows)
     matching = _MATCHING[criterion.kind]
@@ -78,9 +122,9 @@ def _string(value: StringValue, row: StringRow, modifier: str) -> bool:
 
 
 def _reference(value: ReferenceValue, row: ReferenceRow, _: str) -> bool:
-    if value.url:
-        return row.url == value.url
-    return row.id == value.id and value.type in ("", row.type)
+    if value.url and row.url == value.url:
+        return True
+    return bool(value.id) and row.id == value.id and value.type in ("", row.type)
 
 
 _DATES: Final[Mapping[str, Callable[[DateValue, DateRow], bool]]] = {
@@ -124,7 +168,9 @@ def _quantity(value: QuantityValue, row: QuantityRow, _: str) -> bool:
     return (value.code is None or value.code in codes) and _NUMBERS[value.prefix](value, row)
 
 
-def _uri(value: UriValue, row: UriRow, _: str) -> bool:
+def _uri(value: UriValue, row: UriRow, modifier: str) -> bool:
+    if modifier == "below":
+        return row.value.startswith(value.value)
     return row.value == value.value
 
 

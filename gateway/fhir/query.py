@@ -1,16 +1,21 @@
 """A search as a typed tree: what ``search.parse_query`` makes and ``store`` turns into SQL.
 
-Criteria are joined by AND, the values of one by OR (R4 search, 3.1.1). What a row must be to
-match a value is said with each class; ``search.matches`` is the same in Python.
+Conditions are joined by AND, the values of one by OR (R4 search, 3.1.1). What a row must be to
+match a value is said with each class; ``search.matches`` is the same in Python, for those
+conditions that ask of one resource alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from gateway.fhir.rows import IndexRow
+from gateway.model import Resource
+
 Kind = Literal["token", "string", "reference", "date", "number", "quantity", "uri"]
-Modifier = Literal["", "exact", "contains", "missing", "not"]
+Modifier = Literal["", "exact", "contains", "missing", "not", "below"]
 Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 
@@ -36,7 +41,11 @@ class StringValue:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceValue:
-    """``type`` and ``id`` (a type of "" matches any), or a ``url`` that the row's must equal."""
+    """``type`` and ``id`` (a type of "" matches any), or a ``url`` that the row's must equal.
+
+    With type and id, ``url`` is the same place by this server's own address ("" if unknown): a
+    reference that was written absolutely is found, too.
+    """
 
     type: str
     id: str
@@ -88,7 +97,7 @@ class QuantityValue:
 
 @dataclass(frozen=True, slots=True)
 class UriValue:
-    """A URI that ``row.value`` must equal."""
+    """A URI that ``row.value`` must equal; with :below it must begin so."""
 
     value: str
 
@@ -99,13 +108,30 @@ Value = (
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """Rows that aren't made when a resource is written, but before the first search for them.
+
+    ``name`` is what the store keeps its place in the log under; the rows are of resources of
+    ``type``. ``rows`` makes them, of ``kinds`` and by one of ``params``; where it is None, they
+    are the words of the whole resource.
+    """
+
+    name: str
+    type: str
+    rows: Callable[[Resource], list[IndexRow]] | None = None
+    params: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Criterion:
     """One parameter of a search: some row of ``param`` matches one of ``values``.
 
     With the modifier "not" no row of ``param`` does (none at all counts). With "missing",
     ``missing`` says whether there must be no row (True) or some (False), and ``values`` is empty.
     ``param`` "_id" (token values without a system) and "_lastUpdated" (dates; a resource's time t
-    is the row [t, t+1000), as FHIR shows milliseconds) are columns.
+    is the row [t, t+1000), as FHIR shows milliseconds) are columns. Where its rows are made late,
+    ``late`` says by what.
     """
 
     param: str
@@ -113,6 +139,71 @@ class Criterion:
     values: tuple[Value, ...]
     modifier: Modifier = ""
     missing: bool | None = None
+    late: Late | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """Several values that belong together: all criteria of one of ``alternatives`` are met.
+
+    With ``missing``, whether none or some of them are (each asks whether there are any rows).
+    """
+
+    param: str
+    alternatives: tuple[tuple[Criterion, ...], ...]
+    missing: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """By ``param`` it refers to a resource that the caller sees and that meets a condition.
+
+    ``targets`` are the types that it may be of, each with the condition in that type's terms.
+    ``base`` is this server's own address, "" if unknown.
+    """
+
+    param: str
+    targets: tuple[tuple[str, Condition], ...]
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """A resource of ``type`` that the caller sees refers to it by ``param`` and meets ``meets``."""
+
+    type: str
+    param: str
+    meets: Condition
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compartment:
+    """It is in the compartment of ``type``/``id``: one of its ``params`` (type, code) refers there.
+
+    ``itself``: so is that resource. ``url`` as in ReferenceValue.
+    """
+
+    type: str
+    id: str
+    params: tuple[tuple[str, str], ...]
+    itself: bool = False
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Its narrative, or all that it says (``narrative`` False), meets the expression ``asked``."""
+
+    narrative: bool
+    asked: Asked
+    late: tuple[Late, ...]
+
+
+Asked = str | tuple[str, tuple["Asked", ...]]
+"""A word, or ("and" | "or" | "not", parts); "not": the first and none of the rest."""
+
+Condition = Criterion | Composite | Chain | Has | Compartment | Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +217,47 @@ class Sort:
     param: str
     kind: Kind
     descending: bool = False
+    late: Late | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """More for the page: what resources of ``type`` refer to by ``param``, or (``reverse``) which.
+
+    ``param`` "*": by any. ``target`` "": of any type. ``again``: of what was included, too.
+    """
+
+    type: str
+    param: str
+    target: str = ""
+    again: bool = False
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search of one type. ``count`` is the page's size (0: only the total, as _summary=count).
+    """A search. ``type`` is where it was asked, "" for all; ``types`` what is looked for (R4
+    search, 3.1.1.1), all of them having each parameter.
 
-    ``total`` "accurate" (the default: right) or "none"; "estimate" is answered accurately.
-    ``cursor`` is the store's own mark of where the page starts, from its last page's link.
-    ``pairs`` are the parameters as asked, without the cursor: for the self and next links.
+    ``count`` is the page's size (0: only the total, as _summary=count). ``total``: "accurate" is
+    right however long it takes, "none" isn't given, and "cheap" (the default) is right or, where
+    there are very many, not given. ``cursor`` is the store's own mark of where the page starts,
+    from its last page's link. ``pairs`` are the parameters as asked, without the cursor: for the
+    self and next links. ``base`` is this server's own address, "" if unknown.
     """
 
     type: str
-    criteria: tuple[Criterion, ...] = ()
+    criteria: tuple[Condition, ...] = ()
     sort: tuple[Sort, ...] = ()
     count: int = 20
-    total: Literal["accurate", "none"] = "accurate"
+    total: Literal["accurate", "cheap", "none"] = "cheap"
     cursor: str | None = None
     pairs: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
+    includes: tuple[Include, ...] = ()
+    base: str = ""
+
+    @property
+    def looks_for(self) -> tuple[str, ...]:
+        """The types that it finds."""
+        return self.types or (self.type,)

@@ -1,15 +1,16 @@
-"""Every official R4 search parameter as data, and the rows that a resource is found by.
+"""Search parameters as data, R4's and SDOH Clinical Care's, and the rows a resource is found by.
 
 A parameter that can't be answered yet isn't offered: ``unsupported`` names it and says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
+from gateway.fhir.composites import Component, component, grouped, is_single
 from gateway.fhir.definitions import load
 from gateway.fhir.expressions import (
     UnsupportedExpression,
@@ -17,29 +18,51 @@ from gateway.fhir.expressions import (
     compile_expression,
     values_of,
 )
-from gateway.fhir.indexing import MAKERS, Maker
-from gateway.fhir.query import Kind
+from gateway.fhir.indexing import LABELS, MAKERS, Maker
+from gateway.fhir.least import hidden, least, may_hide
+from gateway.fhir.query import Kind, Late
 from gateway.fhir.rows import IndexRow
 from gateway.model import Resource
 
+APART: Final = "!"
+"""What the name of a parameter's rows begins with that come from what a grant doesn't show."""
+
 _DEFINITION: Final = "http://hl7.org/fhir/SearchParameter/"
 _NOT_DOMAIN: Final = ("Bundle", "Binary", "Parameters")
+_WORDS: Final = ("_text", "_content")
+COLUMNS: Final = ("_id", "_lastUpdated")
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One search parameter of one type.
 
-    ``definition`` is its canonical URL, ``expression`` its FHIRPath, ``targets`` the types that a
-    reference may point to (empty: any). ``walks`` lead to its values, each with what makes rows.
+    ``kind`` is how it is answered, ``definition`` its canonical URL, ``expression`` its FHIRPath,
+    ``targets`` the types that a reference may point to (empty: any). ``walks`` lead to its values,
+    each with what makes rows. Of a composite ``components`` are its parts, and ``single`` says
+    that they may be of the resource itself, so that each part's own parameter answers for it.
+    ``late``: a custom one's rows.
     """
 
     code: str
-    kind: Kind
+    kind: Kind | Literal["composite", "words"]
     definition: str
     expression: str
     targets: tuple[str, ...]
     walks: tuple[tuple[Walk, Maker], ...]
+    components: tuple[Component, ...] = ()
+    single: bool = False
+    late: Late | None = None
+
+    @property
+    def type(self) -> str:
+        """The kind as FHIR calls it."""
+        return "string" if self.kind == "words" else self.kind
+
+    @property
+    def rows(self) -> str:
+        """The name of its rows: its code, of a custom one with what it was defined as."""
+        return self.late.name.partition("?")[2] if self.late else self.code
 
 
 @cache
@@ -61,26 +84,95 @@ def extract(resource: Resource, only: frozenset[str] | None = None) -> list[Inde
 
     ``only`` those of these parameters, where not all are needed.
     """
-    out: list[IndexRow] = []
     by_key = _walks(resource["resourceType"], only)
-    for key in ("", *resource):
+    return list(dict.fromkeys(_rows(by_key, ("", *resource), resource)))
+
+
+def extract_apart(resource: Resource) -> list[IndexRow]:
+    """``extract`` for the store: what a grant doesn't show goes by ``APART`` and its parameter."""
+    parts = hidden(resource)
+    if not parts:
+        return extract(resource)
+    by_key = _walks(resource["resourceType"], None)
+    # What reads the whole resource (its key is "") reads nothing of it that isn't shown.
+    open_ = _rows(by_key, ("", *(key for key in resource if key not in parts)), resource)
+    kept = _rows(by_key, tuple(parts), parts)
+    secret = _rows(by_key, tuple(parts), resource)
+    return list(dict.fromkeys(open_ + kept)) + _apart(secret, kept)
+
+
+def _apart(rows: list[IndexRow], shown: list[IndexRow]) -> list[IndexRow]:
+    secret = [row for row in dict.fromkeys(rows) if row not in shown]
+    return [row._replace(param=APART + row.param) for row in secret]
+
+
+def hides(type: str, param: str) -> bool:
+    """Whether some rows of a parameter may stand apart. Of a custom one's that isn't known."""
+    code = param.partition(":")[0]
+    if type != "Patient":
+        return False
+    one = parameters(type).get(code)
+    return one is None or any(may_hide(type, walk.first) for walk, _ in one.walks)
+
+
+@cache
+def labels(type: str) -> Late:
+    """The rows of ``:text``: what people read where a token parameter finds a code."""
+
+    def rows(resource: Resource) -> list[IndexRow]:
+        return [
+            row
+            for code, one in parameters(type).items()
+            if one.kind == "token"
+            for walk, _ in one.walks
+            if walk.type in LABELS
+            for value in walk.values(resource)
+            for row in LABELS[walk.type](f"{code}:text", value, walk.element)
+        ]
+
+    names = tuple(f"{code}:text" for code, one in parameters(type).items() if one.kind == "token")
+    return Late(f"{type}:text", type, late_rows(rows), with_apart(names), ("string",))
+
+
+def with_apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, and those of the rows that stand apart."""
+    return (*names, *(APART + name for name in names))
+
+
+def late_rows(rows: Callable[[Resource], list[IndexRow]]) -> Callable[[Resource], list[IndexRow]]:
+    """The same rows, each once, those from what a grant doesn't show apart."""
+
+    def made(resource: Resource) -> list[IndexRow]:
+        whole = list(dict.fromkeys(rows(resource)))
+        if not hidden(resource):
+            return whole
+        shown = rows(least(resource))
+        return shown + _apart(whole, shown)
+
+    return made
+
+
+_ByKey = Mapping[str, tuple[tuple[str, Walk, Maker], ...]]
+
+
+def _rows(by_key: _ByKey, keys: tuple[str, ...], resource: Resource) -> list[IndexRow]:
+    out: list[IndexRow] = []
+    for key in keys:
         walks = by_key.get(key)
         if walks is not None:
             first = values_of(resource[key]) if key else [resource]
             for param, walk, make in walks:
                 for value in walk.beyond(first, resource) if walk.steps else first:
                     out += make(param, value, walk.element)
-    return list(dict.fromkeys(out))
+    return out
 
 
 @lru_cache(4096)
-def _walks(
-    type: str, only: frozenset[str] | None
-) -> Mapping[str, tuple[tuple[str, Walk, Maker], ...]]:
+def _walks(type: str, only: frozenset[str] | None) -> _ByKey:
     """The walks by the top-level key that they start with: most keys aren't there."""
     out: dict[str, list[tuple[str, Walk, Maker]]] = {}
     for code, parameter in parameters(type).items():
-        if code not in ("_id", "_lastUpdated") and (only is None or code in only):
+        if code not in COLUMNS and (only is None or code in only):
             for walk, make in parameter.walks:
                 out.setdefault(walk.first, []).append((code, walk, make))
     return {key: tuple(found) for key, found in out.items()}
@@ -116,20 +208,25 @@ def _compiled(type: str) -> tuple[Mapping[str, Parameter], Mapping[str, str]]:
 
 def _parameter(raw: Mapping[str, Any], type: str) -> Parameter:
     kind, expression = raw["type"], raw.get("expression", "")
-    if kind not in MAKERS:
-        raise UnsupportedExpression(f"{kind} parameters")
+    if raw["code"] in _WORDS:
+        return Parameter(raw["code"], "words", _url(raw), "", (), ())
     if not expression:
-        raise UnsupportedExpression("full-text search and named queries")
+        raise UnsupportedExpression("named queries")
     if raw["code"] == "phonetic":
         raise UnsupportedExpression("phonetic matching")
-    return Parameter(
-        code=raw["code"],
-        kind=cast(Kind, kind),
-        definition=_DEFINITION + raw["id"],
-        expression=expression,
-        targets=tuple(raw.get("target", ())),
-        walks=_made(kind, compile_expression(expression, type)),
-    )
+    if kind == "composite":
+        return _composite(raw, type)
+    return simple(raw["code"], kind, _url(raw), expression, tuple(raw.get("target", ())), type)
+
+
+def simple(
+    code: str, kind: str, definition: str, expression: str, targets: tuple[str, ...], type: str
+) -> Parameter:
+    """A parameter of one value. Raises UnsupportedExpression."""
+    if kind not in MAKERS:
+        raise UnsupportedExpression(f"{kind} parameters")
+    walks = _made(kind, compile_expression(expression, type))
+    return Parameter(code, cast(Kind, kind), definition, expression, targets, walks)
 
 
 def _made(kind: str, walks: list[Walk]) -> tuple[tuple[Walk, Maker], ...]:
@@ -139,3 +236,35 @@ def _made(kind: str, walks: list[Walk]) -> tuple[tuple[Walk, Maker], ...]:
         types = ", ".join(sorted({walk.type for walk in walks})) or "nothing"
         raise UnsupportedExpression(f"{kind} of {types}")
     return tuple(made)
+
+
+def _composite(raw: Mapping[str, Any], type: str) -> Parameter:
+    roots = compile_expression(raw["expression"], type)
+    parts = [(_named(url), expression) for url, expression in raw["component"]]
+    components = tuple(component(one, expression, roots[-1]) for one, expression in parts)
+    walks = tuple((root, grouped(components, root)) for root in roots if not is_single(root))
+    return Parameter(
+        code=raw["code"],
+        kind="composite",
+        definition=_url(raw),
+        expression=raw["expression"],
+        targets=(),
+        walks=walks,
+        components=components,
+        single=len(walks) < len(roots),
+    )
+
+
+def _url(raw: Mapping[str, Any]) -> str:
+    """Its canonical URL; only a guide's own is written out."""
+    url: str = raw.get("url") or _DEFINITION + raw["id"]
+    return url
+
+
+@cache
+def _by_definition() -> Mapping[str, Mapping[str, Any]]:
+    return {_url(raw): raw for raw in load("search_parameters")}
+
+
+def _named(url: str) -> Mapping[str, Any]:
+    return _by_definition()[url]

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from gateway.fhir.rows import END
 
@@ -23,6 +24,7 @@ _PUNCTUATION = {
 }
 
 
+@lru_cache(1024)
 def normalise(text: str) -> str:
     """Without case, accents, punctuation and spare white space: "Zoë  O'Brien" is "zoe obrien"."""
     folded = text.casefold()
@@ -38,6 +40,7 @@ def _matters(character: str) -> bool:
     return unicodedata.category(character)[0] not in "PM"
 
 
+@lru_cache(1024)
 def span(text: str) -> tuple[int, int] | None:
     """What a date, dateTime or instant may mean: [low, high) in microseconds since 1970, UTC.
 

@@ -1,205 +1,137 @@
-"""Criteria of a search as SQL over ``resource``; ``gateway.fhir.query`` says what matches."""
+"""A search's conditions as SQL over ``resource``, each resource on the way being one that is seen.
+
+A condition is told in two ways: as the keys of all resources that meet it, to start from, and of
+one resource that is at hand. A search starts from what usually finds least, and looks up the rest
+for each. Rows that a grant doesn't show (``search_parameters.APART``) are read only where the
+resource is the caller's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from gateway.fhir.query import (
+    Chain,
+    Compartment,
+    Composite,
+    Condition,
     Criterion,
-    DateValue,
+    Has,
     Kind,
-    NumberValue,
-    QuantityValue,
     ReferenceValue,
-    StringValue,
+    Sort,
     TokenValue,
     UriValue,
-    Value,
+    Words,
 )
+from gateway.fhir.search_parameters import APART, COLUMNS, hides
 from gateway.store import tables
-from gateway.store.search.index import TABLE, cut_text, equal_text, hashed, param_key
+from gateway.store.grants import owned, visible
+from gateway.store.search import words
+from gateway.store.search.comparisons import any_of, date, updated_ends, values
+from gateway.store.search.index import TABLE, equal_text, param_key
 from gateway.store.tables import resource
 
-Condition = sa.ColumnElement[bool]
-
-_LAST: Final = "\U0010ffff"
-_SHOWN: Final = 1000
-"""A resource's time is shown, and so compared, to the millisecond."""
+Sql = sa.ColumnElement[bool]
+Keys = sa.Select[int] | sa.CompoundSelect[int]
 
 
-class Ends(NamedTuple):
-    """How the two ends of a row's time are compared with a number."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A resource in a statement: of which types it may be, and its table or an alias of that."""
 
-    low_from: Callable[[int], Condition]
-    low_below: Callable[[int], Condition]
-    high_above: Callable[[int], Condition]
-    high_to: Callable[[int], Condition]
+    types: tuple[str, ...]
+    row: sa.FromClause = resource
 
+    @property
+    def is_of_type(self) -> Sql:
+        """Whether it is of these types."""
+        if len(self.types) == 1:
+            return self.row.c.type == self.types[0]
+        return self.row.c.type.in_(self.types)
 
-_ROW_ENDS: Final = Ends(
-    lambda at: tables.date.c.low >= at,
-    lambda at: tables.date.c.low < at,
-    lambda at: tables.date.c.high > at,
-    lambda at: tables.date.c.high <= at,
-)
+    @property
+    def is_seen(self) -> Sql:
+        """Whether it is there, and for the caller."""
+        return sa.and_(sa.not_(self.row.c.deleted), visible(of=self.row))
 
+    def keys(self, param: str) -> list[int]:
+        """What a parameter's rows are filed under."""
+        return [param_key(type, param) for type in self.types]
 
-def _up(at: int) -> int:
-    return -(-at // _SHOWN) * _SHOWN
-
-
-_UPDATED_ENDS: Final = Ends(  # of [t, t + 1 ms), t cut to the millisecond
-    lambda at: resource.c.updated >= _up(at),
-    lambda at: resource.c.updated < _up(at),
-    lambda at: resource.c.updated >= _up(at - _SHOWN + 1),
-    lambda at: resource.c.updated < _up(at - _SHOWN + 1),
-)
-
-
-def _date(value: DateValue, ends: Ends) -> Condition:
-    low, high = value.low, value.high
-    match value.prefix:
-        case "gt":
-            return ends.high_above(high)
-        case "lt":
-            return ends.low_below(low)
-        case "ge":
-            return sa.or_(ends.low_from(low), ends.high_above(high))
-        case "le":
-            return sa.or_(ends.high_to(high), ends.low_below(low))
-        case "sa":
-            return ends.low_from(high)
-        case "eb":
-            return ends.high_to(low)
-        case "ap":
-            return sa.and_(ends.low_below(high), ends.high_above(low))
-        case "ne":
-            return sa.or_(ends.low_below(low), ends.high_above(high))
-    return sa.and_(ends.low_from(low), ends.high_to(high))
+    def apart(self, param: str) -> list[int]:
+        """What those of its rows are filed under that only the owner's search reads."""
+        return [param_key(type, APART + param) for type in self.types if hides(type, param)]
 
 
-def _number(value: NumberValue | QuantityValue, table: sa.Table) -> Condition:
-    low: sa.ColumnElement[float] = table.c.low
-    high: sa.ColumnElement[float] = table.c.high
-    match value.prefix:
-        case "gt":
-            return high > value.value
-        case "lt":
-            return low < value.value
-        case "ge":
-            return high >= value.value
-        case "le":
-            return low <= value.value
-        case "sa":
-            return low > value.value
-        case "eb":
-            return high < value.value
-        case "ap":
-            return sa.and_(low <= value.high, high >= value.low)
-        case "ne":
-            return sa.or_(low < value.low, high >= value.high)
-    return sa.and_(low >= value.low, high < value.high)
+def another(type: str) -> Looked:
+    """Another resource in the same statement."""
+    return Looked((type,), resource.alias())
 
 
-def _quantity(value: QuantityValue) -> Condition:
-    table = tables.quantity
-    conditions = [_number(value, table)]
-    if value.system is not None:
-        conditions.append(table.c.system == hashed(value.system))
-    if value.code is not None:
-        code = equal_text(value.code)
-        same = table.c.code == code
-        conditions.append(sa.or_(same, table.c.unit == code) if value.system is None else same)
-    return sa.and_(*conditions)
+def where(looked: Looked, conditions: Sequence[Condition]) -> list[Sql]:
+    """All conditions: one to start from, the others to look up."""
+    start = chosen(conditions)
+    if start is None:
+        return [looked.is_of_type, *(holds(looked, c) for c in conditions)]
+    rest = [holds(looked, c) for c in conditions if c is not start or not _is_exact(looked, c)]
+    return [looked.row.c.key.in_(keys(looked, start)), *rest]
 
 
-def _token(value: TokenValue) -> Condition:
-    table, conditions = tables.token, []
-    if value.code is not None:
-        conditions.append(table.c.code == equal_text(value.code))
-    if value.system is not None:
-        conditions.append(table.c.system == hashed(value.system))
-    return sa.and_(sa.true(), *conditions)
+def chosen(conditions: Sequence[Condition]) -> Condition | None:
+    """What to start from; None: from the type or the ids."""
+    if any(isinstance(c, Criterion) and c.param == "_id" for c in conditions):
+        return None
+    return min((c for c in conditions if _can_start(c)), key=breadth, default=None)
 
 
-def _string(value: StringValue, modifier: str) -> Condition:
-    table, text = tables.string, cut_text(value.value)
-    if modifier == "exact":
-        # The normalised text first: that is what the index is ordered by.
-        return sa.and_(table.c.value == text, table.c.exact == hashed(value.exact))
-    if modifier == "contains":
-        return table.c.value.contains(text, autoescape=True)
-    return sa.and_(table.c.value >= text, table.c.value < text + _LAST)
+def streamed(
+    looked: Looked, conditions: Sequence[Condition]
+) -> tuple[sa.FromClause, list[Sql]] | None:
+    """The rows to start from in the order of their resources, and all conditions.
+
+    Where a search starts from one value, its index has the resources in order already: a page
+    needs no more rows than it shows, however many there are. None where that isn't so.
+    """
+    start = chosen(conditions)
+    if not isinstance(start, Criterion) or len(looked.types) > 1 or looked.apart(start.param):
+        return None
+    rows = TABLE[start.kind].alias()
+    once = _once(start, rows)
+    if once is None:
+        return None
+    first = [rows.c.param == looked.keys(start.param)[0], values(start, rows), *once]
+    return rows, [*first, *(holds(looked, c) for c in conditions if c is not start)]
 
 
-def _reference(value: ReferenceValue) -> Condition:
-    same = tables.reference.c.target == equal_text(value.url or value.id)
-    if value.url or not value.type:
-        return same
-    return sa.and_(same, tables.reference.c.type == value.type)
-
-
-def _value(value: Value, modifier: str) -> Condition:
-    match value:
-        case TokenValue():
-            return _token(value)
-        case StringValue():
-            return _string(value, modifier)
-        case ReferenceValue():
-            return _reference(value)
-        case DateValue():
-            return _date(value, _ROW_ENDS)
-        case NumberValue():
-            return _number(value, tables.number)
-        case QuantityValue():
-            return _quantity(value)
+def _once(start: Criterion, rows: sa.FromClause) -> list[Sql] | None:
+    """What more to ask so that each resource has one row; None where they aren't in order."""
+    if start.modifier or len(start.values) != 1:
+        return None
+    match start.values[0]:
+        case TokenValue(system, code) if code is not None:
+            return [] if system is not None else [_first_of_its_systems(rows)]
+        case ReferenceValue(type, id, url) if bool(type and id) != bool(url):
+            return []
         case UriValue():
-            return tables.uri.c.value == equal_text(value.value)
+            return []
+    return None
 
 
-def _of_column(criterion: Criterion) -> Condition:
-    if criterion.modifier == "missing":
-        return sa.false() if criterion.missing else sa.true()
-    values: tuple[Any, ...] = criterion.values
-    if criterion.param == "_id":
-        found: Condition = resource.c.id.in_([value.code or "" for value in values])
-    else:
-        found = sa.or_(*(_date(value, _UPDATED_ENDS) for value in values))
-    return sa.not_(found) if criterion.modifier == "not" else found
+def _first_of_its_systems(rows: sa.FromClause) -> Sql:
+    other = tables.token.alias()
+    same = (other.c[name] == rows.c[name] for name in ("param", "code", "resource"))
+    one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(other)
+    return sa.not_(one.where(*same, other.c.system < rows.c.system).correlate(rows).exists())
 
 
-def matching(type_: str, criterion: Criterion) -> sa.Select[int]:
-    """The keys of the resources that have a row of the parameter that matches a value."""
-    table = TABLE[criterion.kind]
-    conditions = [table.c.param == param_key(type_, criterion.param)]
-    if criterion.values:
-        conditions.append(
-            sa.or_(*(_value(value, criterion.modifier) for value in criterion.values))
-        )
-    return sa.select(table.c.resource).where(*conditions)
+# --- what to start from --------------------------------------------------------------------------
 
-
-def is_column(criterion: Criterion) -> bool:
-    """Whether the parameter is a column of the resource itself."""
-    return criterion.param in ("_id", "_lastUpdated")
-
-
-def condition(type_: str, criterion: Criterion) -> Condition:
-    """Whether a resource matches, looked up for each."""
-    if is_column(criterion):
-        return _of_column(criterion)
-    table = TABLE[criterion.kind]
-    rows = matching(type_, criterion).where(table.c.resource == resource.c.key)
-    found = rows.correlate(resource).exists()
-    absent = criterion.modifier == "not" or criterion.missing is True
-    return sa.not_(found) if absent else found
-
-
-# What usually finds least, first: the search starts there, and looks up the rest for each.
-_NARROW: Final[dict[Kind, int]] = {
+_NARROW: Final[dict[Kind, float]] = {
     "reference": 1,
     "uri": 2,
     "string": 3,
@@ -210,18 +142,271 @@ _NARROW: Final[dict[Kind, int]] = {
 }
 
 
-def _breadth(criterion: Criterion) -> int:
-    if criterion.param == "identifier":
-        return 0
-    contains = 10 if criterion.modifier == "contains" else 0
-    return _NARROW[criterion.kind] + contains
+def breadth(condition: Condition) -> float:
+    """How much a condition usually finds: a guess, to choose by."""
+    match condition:
+        case Criterion():
+            if condition.param == "identifier" or condition.param in COLUMNS:
+                return 0
+            contains = 10 if condition.modifier == "contains" else 0
+            return _NARROW[condition.kind] + contains
+        case Composite():
+            return max(min(breadth(one) for one in each) for each in condition.alternatives)
+        case Chain():
+            return 0.5 + max(breadth(one) for _, one in condition.targets)
+        case Has():
+            return 0.5 + breadth(condition.meets)
+        case Compartment():
+            return 1.5
+    return 2.5
 
 
-def where(type_: str, criteria: tuple[Criterion, ...]) -> list[Condition]:
-    """All criteria of a search of ``type_``: one to start from, the others to look up."""
-    able = [c for c in criteria if not is_column(c) and c.modifier not in ("not", "missing")]
-    start = min(able, key=_breadth, default=None)
-    if start is None or any(c.param == "_id" for c in criteria):
-        return [resource.c.type == type_, *(condition(type_, c) for c in criteria)]
-    rest = [condition(type_, c) for c in criteria if c is not start]
-    return [resource.c.key.in_(matching(type_, start)), *rest]
+def _can_start(condition: Condition) -> bool:
+    match condition:
+        case Criterion():
+            return condition.param not in COLUMNS and condition.modifier not in ("not", "missing")
+        case Composite():
+            return condition.missing is None
+        case Chain():
+            return all(_can_begin(one) for _, one in condition.targets)
+        case Has():
+            return _can_begin(condition.meets)
+        case Compartment():
+            return not condition.itself
+    return True
+
+
+def _can_begin(condition: Condition) -> bool:
+    return _can_start(condition) or (
+        isinstance(condition, Criterion) and condition.param == "_id" and not condition.modifier
+    )
+
+
+def _is_exact(looked: Looked, condition: Condition) -> bool:
+    """Whether ``keys`` are those alone: not of rows apart, nor of several values together."""
+    match condition:
+        case Criterion():
+            return not looked.apart(condition.param)
+        case Composite():
+            return all(len(each) == 1 for each in condition.alternatives)
+        case Chain():
+            return not looked.apart(condition.param)
+        case Words():
+            return not words.splits(looked.types)
+    return True
+
+
+def keys(looked: Looked, condition: Condition) -> Keys:
+    """The keys of the resources that meet a condition, and perhaps of more (``_is_exact``)."""
+    match condition:
+        case Criterion():
+            rows = TABLE[condition.kind].alias()
+            filed = [*looked.keys(condition.param), *looked.apart(condition.param)]
+            return sa.select(rows.c.resource).where(
+                _one_of(rows.c.param, filed), values(condition, rows)
+            )
+        case Composite():
+            narrow = [min(each, key=breadth) for each in condition.alternatives]
+            return sa.union_all(*(_simple(looked, one) for one in narrow))
+        case Chain():
+            return sa.union_all(*(_from_target(looked, condition, *t) for t in condition.targets))
+        case Has():
+            return _from_source(looked, condition)
+        case Compartment():
+            rows = tables.reference.alias()
+            return sa.select(rows.c.resource).where(_in_compartment(condition, rows))
+        case Words():
+            return words.keys(condition)
+
+
+def _simple(looked: Looked, criterion: Criterion) -> sa.Select[int]:
+    found = keys(looked, criterion)
+    assert isinstance(found, sa.Select)
+    return found
+
+
+def _one_of(column: sa.ColumnElement[int], wanted: list[int]) -> Sql:
+    return column == wanted[0] if len(wanted) == 1 else column.in_(wanted)
+
+
+def _from_target(looked: Looked, chain: Chain, type: str, meets: Condition) -> sa.Select[int]:
+    """From what meets the condition back to what refers to it."""
+    to, rows = another(type), tables.reference.alias()
+    filed = [*looked.keys(chain.param), *looked.apart(chain.param)]
+    return (
+        sa.select(rows.c.resource)
+        .select_from(to.row.join(rows, _refers(rows, to, chain.base)))
+        .where(_one_of(rows.c.param, filed), *where(to, [meets]), to.is_seen)
+        .correlate(None)
+    )
+
+
+def _refers(rows: sa.FromClause, to: Looked, base: str) -> Sql:
+    """Whether a reference's row points to a resource, by its id or this server's own address."""
+    (type,) = to.types
+    if not base:
+        return sa.and_(rows.c.target == to.row.c.id, rows.c.type == type)
+    absolute = sa.literal(f"{base}/{type}/") + to.row.c.id
+    return sa.and_(rows.c.target.in_([to.row.c.id, absolute]), rows.c.type.in_([type, ""]))
+
+
+def _from_source(looked: Looked, has: Has) -> Keys:
+    """From what meets the condition on to what it refers to, a type at a time."""
+    return sa.union_all(*(_referred(type, has) for type in looked.types))
+
+
+def _referred(type: str, has: Has) -> sa.Select[int]:
+    source, rows, to = another(has.type), tables.reference.alias(), another(type)
+    filed = [param_key(has.type, has.param)]
+    return (
+        sa.select(to.row.c.key)
+        .select_from(
+            source.row.join(rows, rows.c.resource == source.row.c.key).join(
+                to.row, _points(rows, to, has.base)
+            )
+        )
+        .where(
+            *where(source, [has.meets]),
+            source.is_seen,
+            _referring(source, rows, filed, has.param),
+        )
+        .correlate(None)
+    )
+
+
+def _referring(source: Looked, rows: sa.FromClause, filed: list[int], param: str) -> Sql:
+    """Whether a row is of the parameter, and for the caller to read."""
+    apart = source.apart(param)
+    if not apart:
+        return _one_of(rows.c.param, filed)
+    return sa.or_(
+        _one_of(rows.c.param, filed), sa.and_(_one_of(rows.c.param, apart), owned(source.row))
+    )
+
+
+def _points(rows: sa.FromClause, to: Looked, base: str) -> Sql:
+    """``_refers``, from the row's side: the id is made of what stands there."""
+    (type,) = to.types
+    own = f"{base}/{type}/"
+    relative = (rows.c.type == type, rows.c.target)
+    absolute = (
+        sa.and_(rows.c.type == "", sa.func.substr(rows.c.target, 1, len(own)) == own),
+        sa.func.substr(rows.c.target, len(own) + 1),
+    )
+    id = sa.case(relative, absolute) if base else sa.case(relative)
+    return sa.and_(to.row.c.type == type, to.row.c.id == id)
+
+
+def _in_compartment(one: Compartment, rows: sa.FromClause) -> Sql:
+    target: Sql = sa.and_(rows.c.target == equal_text(one.id), rows.c.type == one.type)
+    if one.url:
+        target = sa.and_(
+            rows.c.target.in_([equal_text(one.id), equal_text(one.url)]),
+            rows.c.type.in_([one.type, ""]),
+        )
+    filed = [param_key(type, param) for type, param in one.params]
+    return sa.and_(target, rows.c.param.in_(filed))
+
+
+# --- of one resource -----------------------------------------------------------------------------
+
+
+def holds(looked: Looked, condition: Condition) -> Sql:
+    """Whether a resource meets a condition, looked up for each."""
+    match condition:
+        case Criterion():
+            return _criterion(looked, condition)
+        case Composite():
+            found = sa.or_(
+                *(sa.and_(*(holds(looked, c) for c in each)) for each in condition.alternatives)
+            )
+            return sa.not_(found) if condition.missing else found
+        case Chain():
+            return sa.or_(*(_has_target(looked, condition, *each) for each in condition.targets))
+        case Has():
+            # The subject's own row first, then what points there: the index is by target.
+            return sa.or_(*(_has_source(looked, type, condition) for type in looked.types))
+        case Compartment():
+            return _is_inside(looked, condition)
+        case Words():
+            return words.found(looked.row, looked.types, condition)
+
+
+def _criterion(looked: Looked, criterion: Criterion) -> Sql:
+    if criterion.param in COLUMNS:
+        return _of_column(looked, criterion)
+    rows = TABLE[criterion.kind].alias()
+    conditions = [rows.c.resource == looked.row.c.key, readable(looked, criterion.param, rows)]
+    if criterion.values:
+        conditions.append(values(criterion, rows))
+    found = _exists(rows, conditions, looked)
+    absent = criterion.modifier == "not" or criterion.missing is True
+    return sa.not_(found) if absent else found
+
+
+def readable(looked: Looked, param: str, rows: sa.FromClause) -> Sql:
+    """Whether a row is of a parameter, and for the caller to read."""
+    return _referring(looked, rows, looked.keys(param), param)
+
+
+def _exists(rows: sa.FromClause, conditions: Iterable[Sql], looked: Looked) -> Sql:
+    return (
+        sa.select(sa.literal_column("1"))
+        .select_from(rows)
+        .where(*conditions)
+        .correlate(looked.row)
+        .exists()
+    )
+
+
+def _of_column(looked: Looked, criterion: Criterion) -> Sql:
+    asked: tuple[Any, ...] = criterion.values
+    if criterion.param == "_id":
+        found: Sql = looked.row.c.id.in_([value.code or "" for value in asked])
+    else:
+        ends = updated_ends(looked.row.c.updated)
+        found = any_of([date(value, ends) for value in asked])
+    return sa.not_(found) if criterion.modifier == "not" else found
+
+
+def _has_target(looked: Looked, chain: Chain, type: str, meets: Condition) -> Sql:
+    to, rows = another(type), tables.reference.alias()
+    joined = rows.join(to.row, _points(rows, to, chain.base))
+    conditions = [
+        rows.c.resource == looked.row.c.key,
+        readable(looked, chain.param, rows),
+        to.is_seen,
+        holds(to, meets),
+    ]
+    return _exists(joined, conditions, looked)
+
+
+def _has_source(looked: Looked, type: str, has: Has) -> Sql:
+    source, rows = another(has.type), tables.reference.alias()
+    here = Looked((type,), looked.row)
+    joined = rows.join(source.row, rows.c.resource == source.row.c.key)
+    conditions = [
+        looked.row.c.type == type,
+        _refers(rows, here, has.base),
+        readable(source, has.param, rows),
+        source.is_seen,
+        holds(source, has.meets),
+    ]
+    return _exists(joined, conditions, looked)
+
+
+def _is_inside(looked: Looked, one: Compartment) -> Sql:
+    rows = tables.reference.alias()
+    conditions = [rows.c.resource == looked.row.c.key, _in_compartment(one, rows)]
+    inside = _exists(rows, conditions, looked)
+    if not one.itself:
+        return inside
+    itself = sa.and_(looked.row.c.type == one.type, looked.row.c.id == one.id)
+    return sa.or_(inside, itself)
+
+
+def sorted_by(looked: Looked, sort: Sort) -> tuple[sa.FromClause, Sql]:
+    """The rows of a parameter that a resource is sorted by, and which of them."""
+    rows = TABLE[sort.kind].alias()
+    mine = sa.and_(rows.c.resource == looked.row.c.key, readable(looked, sort.param, rows))
+    return rows, mine

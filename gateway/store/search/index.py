@@ -44,8 +44,8 @@ TABLE: Final[dict[Kind, sa.Table]] = {
 TABLES: Final = tuple(TABLE.values())
 """In the order of the bits of ``resource.kinds``: it may only be added to."""
 
-Rows = dict[int, set[tuple[Any, ...]]]
-"""By place in TABLES, each row without its resource's key."""
+Rows = dict[int, list[tuple[Any, ...]]]
+"""By place in TABLES, each row once and without its resource's key."""
 
 
 @lru_cache(16384)
@@ -117,16 +117,16 @@ _FILED: Final[dict[type, tuple[int, Callable[[int, Any], tuple[Any, ...]]]]] = {
 
 
 def filed(type_: str, found: Iterable[IndexRow]) -> Rows:
-    """The rows of one resource of ``type_``, each once."""
+    """The rows of one resource of ``type_``."""
     rows: Rows = {}
     for row in found:
         kind, shape = _FILED[type(row)]
-        filed_row = shape(param_key(type_, row.param), row)
+        filed_row = shape(param_key(type_, row[0]), row)
         if kind in rows:
-            rows[kind].add(filed_row)
+            rows[kind].append(filed_row)
         else:
-            rows[kind] = {filed_row}
-    return rows
+            rows[kind] = [filed_row]
+    return {kind: list(dict.fromkeys(each)) for kind, each in rows.items()}
 
 
 def kinds(rows: Rows) -> int:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
 from gateway.fhir.query import Kind, Sort
-from gateway.store import tables
-from gateway.store.search.index import TABLE, param_key
-from gateway.store.tables import resource
+from gateway.store.search.conditions import Looked, sorted_by
 
 Condition = sa.ColumnElement[bool]
 
-_FIRST: Final[dict[Kind, Any]] = {  # what an ascending order looks at
-    "token": tables.token.c.code,
-    "string": tables.string.c.value,
-    "reference": tables.reference.c.type + "/" + tables.reference.c.target,
-    "date": tables.date.c.low,
-    "number": tables.number.c.low,
-    "quantity": tables.quantity.c.low,
-    "uri": tables.uri.c.value,
+_FIRST: Final[dict[Kind, str]] = {  # what an ascending order looks at
+    "token": "code",
+    "string": "value",
+    "reference": "target",
+    "date": "low",
+    "number": "low",
+    "quantity": "low",
+    "uri": "value",
 }
-_HIGH: Final[dict[Kind, Any]] = {  # and a descending one, where that differs
-    "date": tables.date.c.high,
-    "number": tables.number.c.high,
-    "quantity": tables.quantity.c.high,
-}
+_HIGH: Final = frozenset({"date", "number", "quantity"})  # a descending one looks at "high"
 _TEXT: Final = frozenset({"token", "string", "reference", "uri"})
 
 
@@ -40,23 +34,19 @@ def _lacking(sort: Sort) -> Any:
     return -1.8e308 if sort.descending else 1.8e308
 
 
-def value(type_: str, sort: Sort) -> sa.ColumnElement[Any]:
-    """What a resource is sorted by."""
+def value(looked: Looked, sort: Sort) -> sa.ColumnElement[Any]:
+    """What a resource is sorted by: of rows that the caller may read."""
     if sort.param == "_id":
-        return resource.c.id
+        return cast(sa.ColumnElement[Any], looked.row.c.id)
     if sort.param == "_lastUpdated":
-        return resource.c.updated
-    table = TABLE[sort.kind]
-    column = _FIRST[sort.kind]
-    if sort.descending:
-        column = _HIGH.get(sort.kind, column)
+        return cast(sa.ColumnElement[Any], looked.row.c.updated)
+    rows, mine = sorted_by(looked, sort)
+    high = sort.descending and sort.kind in _HIGH
+    column: sa.ColumnElement[Any] = rows.c["high" if high else _FIRST[sort.kind]]
+    if sort.kind == "reference":
+        column = rows.c.type + "/" + rows.c.target
     found = sa.func.max(column) if sort.descending else sa.func.min(column)
-    one = (
-        sa.select(found)
-        .where(table.c.resource == resource.c.key, table.c.param == param_key(type_, sort.param))
-        .correlate(resource)
-        .scalar_subquery()
-    )
+    one = sa.select(found).where(mine).correlate(looked.row).scalar_subquery()
     return sa.func.coalesce(one, sa.literal(_lacking(sort), column.type))
 
 

@@ -1,0 +1,68 @@
+"""What of a Patient an agency sees that was sent a referral: enough to find, greet and reach them.
+
+``protect.least`` shows no more than this, and search must not test more than it: rows that come
+from the rest are filed apart (``hidden``), and only the owner's search reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from gateway.model import Resource
+
+SSN: Final = "http://hl7.org/fhir/sid/us-ssn"
+
+PATIENT: Final = frozenset(
+    {
+        "resourceType",
+        "id",
+        "meta",
+        "identifier",
+        "active",
+        "name",
+        "telecom",
+        "gender",
+        "birthDate",
+        "deceasedBoolean",
+        "deceasedDateTime",
+        "address",
+        "contact",
+        "communication",
+        "managingOrganization",
+    }
+)
+"""The elements of a Patient that a grant shows."""
+
+_NATIONAL: Final = frozenset({"SS", "SB", "NI", "PPN", "DL", "TAX", "MC", "MA", "MI"})
+"""Identifier types (HL7 table 0203) of numbers that open more doors than the referral's."""
+
+
+def least(patient: Resource) -> Resource:
+    """The Patient as a grant shows it."""
+    part = {name: value for name, value in patient.items() if name.removeprefix("_") in PATIENT}
+    kept = [each for each in part.pop("identifier", []) if not _national(each)]
+    return {**part, "identifier": kept} if kept else part
+
+
+def hidden(resource: Resource) -> dict[str, list[Any]]:
+    """The top-level elements of which a grant doesn't show all, and what it does show of each."""
+    if resource["resourceType"] != "Patient":
+        return {}
+    out: dict[str, list[Any]] = {name: [] for name in resource if name not in PATIENT}
+    identifiers = resource.get("identifier", ())
+    kept = [each for each in identifiers if not _national(each)]
+    if len(kept) < len(identifiers):
+        out["identifier"] = kept
+    return out
+
+
+def may_hide(type: str, element: str) -> bool:
+    """Whether what comes from that top-level element ("": from any) may be hidden."""
+    return type == "Patient" and (element == "identifier" or element not in PATIENT)
+
+
+def _national(identifier: dict[str, Any]) -> bool:
+    if identifier.get("system") == SSN:
+        return True
+    codings = (identifier.get("type") or {}).get("coding") or []
+    return any(each.get("code") in _NATIONAL for each in codings)

@@ -1,0 +1,112 @@
+"""Full text: which resources say a word. SQLite has FTS5 for it, PostgreSQL tsvector (``engine``).
+
+A resource has one document, under twice its key; a Patient has another, of what a grant shows,
+under the number after that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gateway.fhir.least import least
+from gateway.fhir.query import Asked, Words
+from gateway.fhir.words import content, narrative
+from gateway.model import Resource
+from gateway.store.engine import says, word_list
+from gateway.store.grants import owned
+from gateway.store.link import Statement
+
+TABLE: Final = sa.table(
+    "words",
+    sa.column("rowid", sa.BigInteger()),
+    sa.column("narrative", sa.Text()),
+    sa.column("content", sa.Text()),
+    sa.column("words", sa.Text()),  # what FTS5 calls the whole row
+)
+_NARROWED: Final = "Patient"
+_DOCUMENT: Final = sa.bindparam("rowid", type_=sa.BigInteger())
+
+Document = tuple[int, str, str]
+
+INSERT: Final = Statement(
+    sa.insert(sa.table("words", *(sa.column(c) for c in ("rowid", "narrative", "content")))).values(
+        rowid=_DOCUMENT,
+        narrative=word_list(sa.bindparam("narrative", type_=sa.Text())),
+        content=word_list(sa.bindparam("content", type_=sa.Text())),
+    ),
+    apart=True,
+)
+DELETE: Final = Statement(
+    sa.delete(sa.table("words", sa.column("rowid"))).where(
+        sa.column("rowid").in_([sa.bindparam("whole"), sa.bindparam("part")])
+    ),
+    apart=True,
+)
+
+
+def documents(key: int, resource: Resource) -> list[Document]:
+    """What is filed of a resource."""
+    whole = (2 * key, *_texts(resource))
+    if resource["resourceType"] != _NARROWED:
+        return [whole]
+    return [whole, (2 * key + 1, *_texts(least(resource)))]
+
+
+def _texts(resource: Resource) -> tuple[str, str]:
+    return " ".join(sorted(narrative(resource))), " ".join(sorted(content(resource)))
+
+
+def splits(types: tuple[str, ...]) -> bool:
+    """Whether what a caller finds hangs on whose the resource is."""
+    return _NARROWED in types
+
+
+def keys(asked: Words) -> sa.Select[int]:
+    """The keys of the resources whose documents, or one of them, meet the expression."""
+    table = TABLE.alias()
+    key: sa.ColumnElement[int] = table.c.rowid.op(">>", return_type=sa.BigInteger())(
+        sa.literal_column("1")
+    )
+    return sa.select(key).where(_meets(table, asked))
+
+
+def found(row: sa.FromClause, types: tuple[str, ...], asked: Words) -> sa.ColumnElement[bool]:
+    """Whether the document that the caller may read of a resource does."""
+    whole = _document(row, asked, 0)
+    if not splits(types):
+        return whole
+    own = sa.or_(row.c.type != _NARROWED, owned(row))
+    return sa.or_(sa.and_(own, whole), sa.and_(sa.not_(own), _document(row, asked, 1)))
+
+
+def _document(row: sa.FromClause, asked: Words, which: int) -> sa.ColumnElement[bool]:
+    table = TABLE.alias()
+    number = row.c.key * sa.literal_column("2") + sa.literal_column(str(which))
+    one: sa.Select[int] = sa.select(sa.literal_column("1")).select_from(table)
+    return one.where(table.c.rowid == number, _meets(table, asked)).correlate(row).exists()
+
+
+def _meets(table: sa.FromClause, asked: Words) -> sa.ColumnElement[bool]:
+    column = "narrative" if asked.narrative else "content"
+    expressions: tuple[Any, ...] = (
+        sa.literal(f"{column} : ({_for_fts5(asked.asked)})"),
+        sa.literal(_for_tsquery(asked.asked)),
+    )
+    return says(table.c.words, table.c[column], *expressions)
+
+
+def _for_fts5(asked: Asked) -> str:
+    if isinstance(asked, str):
+        return f'"{asked}"'
+    mark, parts = asked
+    return f" {mark.upper()} ".join(f"({_for_fts5(part)})" for part in parts)
+
+
+def _for_tsquery(asked: Asked) -> str:
+    if isinstance(asked, str):
+        return f"'{asked}'"
+    mark, parts = asked
+    joined = {"and": " & ", "or": " | ", "not": " & !"}[mark]
+    return joined.join(f"({_for_tsquery(part)})" for part in parts)
