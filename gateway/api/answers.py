@@ -6,9 +6,10 @@ FHIR R4 http.html sections 3.1.0.1 to 3.1.0.9, bundle.html.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from email.utils import format_datetime
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlencode
 
 import orjson
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from gateway.api.requests import FHIR, Pairs
 from gateway.errors import GatewayError, Issue
+from gateway.fhir import json
 from gateway.fhir.meta import instant
 from gateway.fhir.outcome import outcome
 from gateway.model import Stored
@@ -45,9 +47,27 @@ def nothing(stored: Stored, status: int, *, location: str = "") -> Response:
 
 def told(stored: Stored, status: int, *, location: str = "") -> Response:
     """A write's headers and an OperationOutcome (``Prefer: return=OperationOutcome``)."""
-    text = "Created" if status == HTTPStatus.CREATED else "Updated"
-    issue = Issue(text, code="informational", severity="information")
-    return Response(as_json(outcome([issue])), status, versioned(stored, location), FHIR)
+    return Response(said(_WORDS.get(status, "Updated")), status, versioned(stored, location), FHIR)
+
+
+def said(text: str) -> bytes:
+    """An OperationOutcome that all is well."""
+    return as_json(outcome([Issue(text, code="informational", severity="information")]))
+
+
+def pretty(response: Response) -> Response:
+    """The same answer, indented."""
+    headers = {k: v for k, v in response.headers.items() if not k.startswith("content-")}
+    body = json.pretty(bytes(response.body))
+    return Response(body, response.status_code, headers, FHIR)
+
+
+def unchanged(stored: Stored) -> Response:
+    """The client has this version (304)."""
+    return Response(b"", HTTPStatus.NOT_MODIFIED, versioned(stored))
+
+
+_WORDS: Final[dict[int, str]] = {201: "Created"}
 
 
 def refusal(error: GatewayError, headers: dict[str, str] | None = None) -> Response:
@@ -60,22 +80,28 @@ def refusal(error: GatewayError, headers: dict[str, str] | None = None) -> Respo
     return Response(as_json(outcome(error.issues)), error.status, extra, FHIR)
 
 
-def searchset(base: str, type: str, pairs: Pairs, page: Page) -> bytes:
-    """A page of a search.
+def searchset(base: str, path: str, pairs: Pairs, page: Page) -> bytes:
+    """A page of a search at ``path`` below the base, "" for the base itself.
 
     The links repeat the search as it was understood, so that whoever kept one can ask again.
     """
     asked = [(name, value) for name, value in pairs if name != "_cursor"]
-    links = [_link("self", f"{base}/{type}", pairs)]
+    url = f"{base}/{path}" if path else base
+    links = [_link("self", url, pairs), _link("first", url, asked)]
     if page.next is not None:
-        links.append(_link("next", f"{base}/{type}", [*asked, ("_cursor", page.next)]))
-    return _bundle("searchset", page.total, links, (_match(base, each) for each in page.entries))
+        links.append(_link("next", url, [*asked, ("_cursor", page.next)]))
+    found = [_entry(base, each, b"match") for each in page.entries]
+    brought = [_entry(base, each, b"include") for each in page.included]
+    return _bundle("searchset", page.total, links, [*found, *brought])
 
 
-def history(base: str, path: str, versions: Sequence[Stored]) -> bytes:
-    """The versions of a resource, the newest first."""
-    links = [_link("self", f"{base}/{path}/_history", [])]
-    return _bundle("history", len(versions), links, (_past(base, each) for each in versions))
+def history(base: str, path: str, pairs: Pairs, page: Page) -> bytes:
+    """A page of versions, the newest first; ``path`` is the history's below the base."""
+    asked = [(name, value) for name, value in pairs if name != "_cursor"]
+    links = [_link("self", f"{base}/{path}", list(pairs))]
+    if page.next is not None:
+        links.append(_link("next", f"{base}/{path}", [*asked, ("_cursor", page.next)]))
+    return _bundle("history", page.total, links, (_past(base, each) for each in page.entries))
 
 
 def as_json(value: object) -> bytes:
@@ -100,11 +126,10 @@ def _link(relation: str, url: str, pairs: Pairs) -> dict[str, str]:
     return {"relation": relation, "url": f"{url}?{query}" if query else url}
 
 
-def _match(base: str, stored: Stored) -> bytes:
+def _entry(base: str, stored: Stored, mode: bytes) -> bytes:
     url = as_json(f"{base}/{stored.reference}")
-    return b"".join(
-        (b'{"fullUrl":', url, b',"resource":', stored.body, b',"search":{"mode":"match"}}')
-    )
+    search = b',"search":{"mode":"' + mode + b'"}}'
+    return b"".join((b'{"fullUrl":', url, b',"resource":', stored.body, search))
 
 
 def _past(base: str, stored: Stored) -> bytes:

@@ -1,29 +1,30 @@
-"""Interactions that read: capabilities, read, vread, history_instance, search_type.
+"""Interactions that read: read, vread, and history of a resource, of a type, of all.
 
-FHIR R4 http.html 3.1.0.2, 3.1.0.3, 3.1.0.9 to 3.1.0.11; search.html.
+FHIR R4 http.html 3.1.0.2, 3.1.0.3, 3.1.0.9, 3.1.0.1.5 (If-None-Match, If-Modified-Since).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
 
 from gateway.api import answers
 from gateway.api.endpoint import Call
-from gateway.api.refusals import UnknownPath
+from gateway.api.refusals import RequestError, UnknownPath
 from gateway.api.requests import (
     FHIR,
-    Pairs,
     check_accepts_json,
-    form_pairs,
-    preference,
+    is_known,
+    plain,
     query_pairs,
 )
 from gateway.errors import NotFound
 from gateway.fhir.elements import resource_types
-from gateway.fhir.search import parse_query
+from gateway.fhir.shape import Shape, part, shape_of
+from gateway.model import Stored
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _VERSION: Final = re.compile(r"[0-9]{1,18}")
@@ -46,51 +47,63 @@ def resource_id(call: Call) -> str:
 
 
 async def read(call: Call) -> Response:
-    """The newest version that the caller may see."""
-    check_accepts_json(call.request, query_pairs(call.request))
+    """The newest version that the caller may see; 304 where the client has it."""
     type, id = resource_type(call), resource_id(call)
+    shape = _shape(call, type)
     pipeline, context = call.api.pipeline, call.context
-    return answers.resource(await call.read(lambda: pipeline.read(context, type, id)))
+    return _shown(call, await call.read(lambda: pipeline.read(context, type, id)), shape)
 
 
 async def vread(call: Call) -> Response:
     """One version of a resource."""
-    check_accepts_json(call.request, query_pairs(call.request))
     type, id, version = resource_type(call), resource_id(call), call.path("version_id")
+    shape = _shape(call, type)
     if _VERSION.fullmatch(version) is None:
         raise NotFound("no such version", place=type)
     pipeline, context = call.api.pipeline, call.context
     stored = await call.read(lambda: pipeline.vread(context, type, id, int(version)))
-    return answers.resource(stored)
+    return _shown(call, stored, shape)
 
 
 async def history_instance(call: Call) -> Response:
-    """All versions of a resource, the newest first."""
-    check_accepts_json(call.request, query_pairs(call.request))
-    type, id = resource_type(call), resource_id(call)
-    pipeline, context = call.api.pipeline, call.context
-    versions = await call.read(lambda: pipeline.history(context, type, id))
-    return Response(answers.history(call.base, f"{type}/{id}", versions), media_type=FHIR)
+    """A page of the versions of a resource, the newest first."""
+    return await _history(call, resource_type(call), resource_id(call))
 
 
-async def search_type(call: Call) -> Response:
-    """A page of the resources of one type that match the query and that the caller may see."""
-    return await _search(call, query_pairs(call.request))
+async def history_type(call: Call) -> Response:
+    """A page of the versions of all resources of a type, the newest first."""
+    return await _history(call, resource_type(call), "")
 
 
-async def search_type_post(call: Call) -> Response:
-    """The same search with its parameters in the body, out of reach of any log of URLs."""
+async def history_system(call: Call) -> Response:
+    """A page of the versions of all resources, the newest first."""
+    return await _history(call, "", "")
+
+
+async def _history(call: Call, type: str, id: str) -> Response:
     pairs = query_pairs(call.request)
-    return await _search(call, pairs + form_pairs(call.request, await call.body()))
-
-
-async def _search(call: Call, pairs: Pairs) -> Response:
     check_accepts_json(call.request, pairs)
-    type = resource_type(call)
-    asked = [(name, value) for name, value in pairs if name != "_format"]
-    lenient = preference(call.request, "handling") == "lenient"
+    asked = plain(pairs)
+    shape, bounds = shape_of(type, asked)
     pipeline, context = call.api.pipeline, call.context
-    page = await call.read(lambda: pipeline.search(context, type, asked, lenient=lenient))
-    if lenient:
-        asked = list(parse_query(type, asked, lenient=True).pairs)
-    return Response(answers.searchset(call.base, type, asked, page), media_type=FHIR)
+    page = await call.read(lambda: pipeline.history(context, type, id, bounds))
+    page = replace(page, entries=tuple(part(each, shape) for each in page.entries))
+    path = "/".join(each for each in (type, id, "_history") if each)
+    return Response(answers.history(call.base, path, asked, page), media_type=FHIR)
+
+
+def _shape(call: Call, type: str) -> Shape:
+    """The shape that a read asks for. What it doesn't know is refused, for it'd be ignored."""
+    pairs = query_pairs(call.request)
+    check_accepts_json(call.request, pairs)
+    shape, rest = shape_of(type, plain(pairs))
+    if rest:
+        text = "a read takes _elements, _format, _pretty and _summary (but not count)"
+        raise RequestError(text, place="query")
+    return shape
+
+
+def _shown(call: Call, stored: Stored, shape: Shape) -> Response:
+    if is_known(call.request, stored.version, stored.updated):
+        return answers.unchanged(stored)
+    return answers.resource(part(stored, shape))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -11,13 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.api.refusals import NotAcceptable, RequestError, TooLarge, TooSlow, WrongMedia
 from gateway.errors import Unauthenticated
+from gateway.fhir.interaction import criteria, version
 
 FHIR: Final = "application/fhir+json"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON_TYPES: Final = frozenset({FHIR, "application/json", "application/json+fhir", "text/json"})
 _FORMATS: Final = JSON_TYPES | {"json"}
 _WILDCARDS: Final = frozenset({"*/*", "application/*"})
-_ETAG: Final = re.compile(r'(?:W/)?"([0-9]{1,18})"|([0-9]{1,18})')
+_VERSIONS: Final = frozenset({"", "4.0", "4.0.1"})
 _FIELDS: Final = 1000
 
 Pairs = list[tuple[str, str]]
@@ -59,25 +62,48 @@ def media_type(request: Request) -> str:
 
 
 def check_json_body(request: Request) -> None:
-    """Refuse a body that isn't named as FHIR's JSON in UTF-8 (``WrongMedia``)."""
-    if media_type(request) not in JSON_TYPES:
-        raise WrongMedia(f"a resource comes as {FHIR}", place="Content-Type")
-    charset = _parameter(request.headers.get("content-type", ""), "charset")
-    if charset not in ("", "utf-8", "utf8", "us-ascii"):
+    """Refuse a body that is named as anything but FHIR R4's JSON in UTF-8 (``WrongMedia``).
+
+    One that isn't named at all is taken for it, for it can't be anything else.
+    """
+    check_body_type(request, JSON_TYPES | {""})
+
+
+def check_body_type(request: Request, known: Collection[str]) -> str:
+    """The body's media type, one of ``known``, in UTF-8 and R4 (``WrongMedia``)."""
+    header, found = request.headers.get("content-type", ""), media_type(request)
+    if found not in known:
+        listed = ", ".join(sorted(each for each in known if each))
+        raise WrongMedia(f"a body comes as one of {listed}", place="Content-Type")
+    if _parameter(header, "charset") not in ("", "utf-8", "utf8", "us-ascii"):
         raise WrongMedia("JSON comes in UTF-8", place="Content-Type")
+    if _parameter(header, "fhirversion") not in _VERSIONS:
+        raise WrongMedia("this is FHIR 4.0", place="Content-Type")
+    return found
 
 
 def check_accepts_json(request: Request, pairs: Pairs) -> None:
-    """Refuse a client that wants anything but JSON (``NotAcceptable``). ``_format`` comes first."""
+    """Refuse a client that wants anything but R4's JSON (``NotAcceptable``). ``_format`` first."""
     wanted = [value for name, value in pairs if name == "_format"]
     if wanted:
         # "+" stands for a blank in a query, so application/fhir+json may arrive with one
         if wanted[-1].partition(";")[0].strip().lower().replace(" ", "+") not in _FORMATS:
             raise NotAcceptable("answers come as JSON", place="_format")
         return
-    accept = request.headers.get("accept", "*/*")
-    if not any(kind in JSON_TYPES or kind in _WILDCARDS for kind in _accepted(accept)):
-        raise NotAcceptable("answers come as JSON", place="Accept")
+    accept = request.headers.get("accept", "").strip() or "*/*"
+    if not any(kind in _FORMATS or kind in _WILDCARDS for kind in _accepted(accept)):
+        raise NotAcceptable("answers come as JSON, of FHIR 4.0", place="Accept")
+
+
+def plain(pairs: Pairs) -> Pairs:
+    """Without what speaks of the answer's form alone: ``_format``, ``_pretty``."""
+    return [each for each in pairs if each[0] not in ("_format", "_pretty")]
+
+
+def wants_pretty(request: Request) -> bool:
+    """Whether the answer is for eyes: ``_pretty=true``."""
+    query: bytes = request.scope["query_string"]
+    return b"_pretty=true" in query.split(b"&")
 
 
 def prefers_text(request: Request) -> bool:
@@ -101,12 +127,37 @@ def form_pairs(request: Request, raw: bytes) -> Pairs:
 def if_match(request: Request) -> int | None:
     """The version that If-Match names (``W/"3"``); None without the header."""
     header = request.headers.get("if-match")
-    if header is None:
-        return None
-    match = _ETAG.fullmatch(header.strip())
-    if match is None:
-        raise RequestError('If-Match names a version: W/"3"', place="If-Match")
-    return int(match.group(1) or match.group(2))
+    return None if header is None else version(header, "If-Match")
+
+
+def if_free(request: Request) -> bool:
+    """Whether a PUT may only make what isn't there: ``If-None-Match: *``."""
+    header = request.headers.get("if-none-match", "").strip()
+    if header not in ("", "*"):
+        raise RequestError("a write takes * alone", place="If-None-Match")
+    return bool(header)
+
+
+def if_none_exist(request: Request) -> tuple[tuple[str, str], ...] | None:
+    """The criteria of a conditional create; None without the header."""
+    header = request.headers.get("if-none-exist")
+    return None if header is None else criteria(header, "If-None-Exist")
+
+
+def is_known(request: Request, number: int, updated: datetime) -> bool:
+    """Whether the client has this version already: If-None-Match, else If-Modified-Since."""
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        named = (each.strip().removeprefix("W/").strip('"') for each in tags.split(","))
+        return any(each in ("*", str(number)) for each in named)
+    since = request.headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        at = parsedate_to_datetime(since)
+    except ValueError:
+        raise RequestError("must be a date as HTTP writes it", place="If-Modified-Since") from None
+    return updated.replace(microsecond=0) <= at.replace(tzinfo=at.tzinfo or UTC)
 
 
 def preference(request: Request, name: str) -> str:
@@ -122,6 +173,8 @@ def preference(request: Request, name: str) -> str:
 def _accepted(header: str) -> Iterator[str]:
     for part in header.split(","):
         quality = _parameter(part, "q") or "1"
+        if _parameter(part, "fhirversion") not in _VERSIONS:
+            continue
         if quality.strip("0.") or not quality.startswith("0"):
             yield part.partition(";")[0].strip().lower()
 

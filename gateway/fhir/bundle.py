@@ -1,155 +1,243 @@
-"""A transaction Bundle taken apart and its answer put together (FHIR R4, 3.1.0.11).
+"""A batch or transaction taken apart into its interactions (FHIR R4 http, 3.1.0.11).
 
-An entry's ``fullUrl`` names it for the others: references to it become ``Type/id`` once it has an
-id. Conditional requests and DELETE aren't taken: they are refused at their place, never ignored.
+Each entry becomes a ``Request`` at its place. Of a batch every entry stands alone, so one that
+isn't right becomes its error; of a transaction the first such error is the whole's.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
-from uuid import uuid4
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, cast
 
-from gateway.errors import InvalidResource
-from gateway.fhir.json import dumps, loads
-from gateway.fhir.references import rewrite
-from gateway.model import Reference, Resource, Stored
+from gateway.errors import GatewayError, InvalidResource
+from gateway.fhir import gates
+from gateway.fhir.elements import resource_types
+from gateway.fhir.fhirpath_patch import fhirpath_patch
+from gateway.fhir.interaction import Method, Request, criteria, query, version
+from gateway.fhir.patch import Patch, read
+from gateway.model import Reference, Resource
 
-Method = Literal["POST", "PUT", "GET"]
+MAX_ENTRIES: Final = 5000
 
-_CONDITIONS: Final = ("ifNoneExist", "ifNoneMatch", "ifModifiedSince")
+_CONDITIONS: Final = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
+_TAKEN: Final[Mapping[str, Sequence[str]]] = {
+    "GET": ("ifNoneMatch",),
+    "HEAD": ("ifNoneMatch",),
+    "POST": ("ifNoneExist",),
+    "PUT": ("ifMatch", "ifNoneMatch"),
+    "PATCH": ("ifMatch",),
+    "DELETE": ("ifMatch",),
+}
+"""The conditions that each method heeds; another would be ignored unsaid."""
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One entry: its place, method, target, and for a write the resource with its id.
-
-    ``if_match`` is a PUT's version; a GET reads what the writes left.
-    """
-
-    place: str
-    method: Method
-    type: str
-    id: str
-    resource: Resource | None = None
-    if_match: int | None = None
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_RESTFUL: Final = re.compile(r"(https?://.+)/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
 
 
-def requests(bundle: Resource) -> list[Request]:
-    """The entries of a transaction, references between them resolved, in the order sent.
-
-    Raises:
-        InvalidResource: no transaction, or an entry that can't be done.
-    """
-    if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "transaction":
+def kind(bundle: Resource) -> str:
+    """Which of the two it is. Raises InvalidResource for a Bundle that asks for nothing."""
+    type_ = bundle.get("type")
+    if bundle.get("resourceType") != "Bundle" or type_ not in ("batch", "transaction"):
         raise InvalidResource(
-            "only a Bundle of type transaction is taken here",
+            "a Bundle of type batch or transaction is taken here",
             place="Bundle.type",
             code="not-supported",
         )
+    return str(type_)
+
+
+def transaction(bundle: Resource) -> list[Request]:
+    """The entries of a checked transaction, in the order sent. Raises InvalidResource."""
+    return [_request(each, place) for each, place in _entries(bundle)]
+
+
+def batch(bundle: Resource) -> list[Request | GatewayError]:
+    """The entries of a batch, each as it is asked for, or why it can't be.
+
+    Raises InvalidResource for what is wrong with the Bundle beside its entries.
+    """
+    head = {name: value for name, value in bundle.items() if name != "entry"}
+    entries = bundle.get("entry", [])
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise InvalidResource("a list of objects", place="Bundle.entry", code="structure")
+    gates.check(head, type="Bundle")
+    return [_alone(head, each, place) for each, place in _entries(bundle)]
+
+
+def names(requests: Sequence[Request], made: Mapping[str, Reference]) -> dict[str, Reference]:
+    """What the entries are called by the others: full URL to ``Type/id``.
+
+    ``made`` gives the reference of the entry at each place. Raises InvalidResource where two bear
+    the same name.
+    """
+    found: dict[str, Reference] = {}
+    for each in requests:
+        if not each.full_url or each.place not in made:
+            continue
+        if found.get(each.full_url, made[each.place]) != made[each.place]:
+            raise InvalidResource(
+                "another entry has this fullUrl", place=f"{each.place}.fullUrl", code="duplicate"
+            )
+        found[each.full_url] = made[each.place]
+    return found
+
+
+def names_for(request: Request, named: Mapping[str, Reference]) -> Mapping[str, Reference]:
+    """What an entry may call the others: relative ones, too, where its own URL tells the base."""
+    own = _RESTFUL.fullmatch(request.full_url)
+    if own is None:
+        return named
+    base = own[1] + "/"
+    near = {url.removeprefix(base): to for url, to in named.items() if url.startswith(base)}
+    return {**named, **near}
+
+
+def _entries(bundle: Resource) -> list[tuple[Resource, str]]:
     entries = bundle.get("entry") or []
-    found = [_request(entry, f"Bundle.entry[{n}]") for n, entry in enumerate(entries)]
-    names = {
-        entry["fullUrl"]: f"{request.type}/{request.id}"
-        for entry, request in zip(entries, found, strict=True)
-        if "fullUrl" in entry and request.resource is not None
-    }
-    _refuse_twice(found)
-    return [_renamed(request, names) for request in found]
+    if len(entries) > MAX_ENTRIES:
+        text = f"more than {MAX_ENTRIES} entries"
+        raise InvalidResource(text, place="Bundle.entry", code="too-costly")
+    return [(each, f"Bundle.entry[{n}]") for n, each in enumerate(entries)]
 
 
-def response(stored: Sequence[tuple[Stored, int]]) -> bytes:
-    """The transaction-response: for each entry, in order, the version and its HTTP status."""
-    return dumps(
-        {
-            "resourceType": "Bundle",
-            "type": "transaction-response",
-            "entry": [_answer(each) for each in stored],
-        }
-    )
+def _alone(head: Resource, entry: Resource, place: str) -> Request | GatewayError:
+    try:
+        _check({**head, "entry": [entry]}, place)
+        return _request(entry, place)
+    except GatewayError as error:
+        return error
+
+
+def _check(one: Resource, place: str) -> None:
+    """Check a Bundle of one entry, whose place is told as it is in the whole."""
+    try:
+        gates.check(one, type="Bundle")
+    except GatewayError as error:
+        raise error.moved(place, instead="Bundle.entry[0]") from None
 
 
 def _request(entry: Resource, place: str) -> Request:
     asked = entry.get("request") or {}
+    method, url = str(asked.get("method") or ""), str(asked.get("url") or "")
+    read_ = _BY_METHOD.get(method)
+    if read_ is None or not url:
+        element = "url" if read_ else "method"
+        raise InvalidResource("required", place=f"{place}.request.{element}", code="required")
     for condition in _CONDITIONS:
-        if condition in asked:
-            raise _refused("conditional requests aren't taken", f"{place}.request.{condition}")
-    method, url = asked.get("method"), str(asked.get("url") or "")
-    type_, _, id_ = url.partition("/")
-    if method == "GET":
-        if not re.fullmatch(r"[A-Za-z]+/[A-Za-z0-9.-]{1,64}", url):
-            raise _refused("a GET here reads one resource", f"{place}.request.url")
-        return Request(place, "GET", type_, id_)
-    if method not in ("POST", "PUT"):
-        raise _refused("this method isn't taken in a transaction", f"{place}.request.method")
-    resource = entry.get("resource")
-    if not isinstance(resource, dict) or resource.get("resourceType") != type_:
-        raise _refused("the resource isn't of the URL's type", f"{place}.resource", "invalid")
-    return _write(place, method, type_, id_, resource, asked)
-
-
-def _write(
-    place: str, method: Method, type_: str, id_: str, resource: Resource, asked: Resource
-) -> Request:
-    if method == "POST":
-        if id_:
-            raise _refused("a POST names a type alone", f"{place}.request.url", "invalid")
-        id_ = str(uuid4())
-        return Request(place, method, type_, id_, {**resource, "id": id_})
-    if not id_ or resource.get("id") != id_:
-        raise _refused("the URL's id must be the resource's", f"{place}.request.url", "invalid")
-    return Request(place, method, type_, id_, resource, _version(asked, place))
-
-
-def _version(asked: Resource, place: str) -> int | None:
-    tag = asked.get("ifMatch")
-    if tag is None:
-        return None
-    number = str(tag).removeprefix("W/").strip('"')
-    if not number.isdigit():
-        raise _refused("not an ETag of ours", f"{place}.request.ifMatch", "value")
-    return int(number)
-
-
-def _refuse_twice(found: Sequence[Request]) -> None:
-    seen: set[tuple[str, str]] = set()
-    for request in found:
-        if request.resource is None:
-            continue
-        if (request.type, request.id) in seen:
-            raise _refused("the same resource twice", f"{request.place}.request.url", "invalid")
-        seen.add((request.type, request.id))
-
-
-def _renamed(request: Request, names: dict[str, Reference]) -> Request:
-    if request.resource is None:
-        return request
-    return Request(
-        request.place,
-        request.method,
-        request.type,
-        request.id,
-        rewrite(request.resource, names),
-        request.if_match,
+        if condition in asked and condition not in _TAKEN.get(method, ()):
+            text = f"a {method} takes no such condition here"
+            where = f"{place}.request.{condition}"
+            raise InvalidResource(text, place=where, code="not-supported")
+    path, _, asks = url.removeprefix("/").partition("?")
+    base = Request(
+        cast(Method, method),
+        place=place,
+        full_url=str(entry.get("fullUrl") or ""),
+        path=tuple(path.split("/")),
+        pairs=query(asks, f"{place}.request.url"),
     )
+    return read_(base, asks, asked, entry.get("resource"))
 
 
-def _answer(each: tuple[Stored, int]) -> Resource:
-    stored, status = each
-    return {
-        "resource": loads(stored.body),
-        "response": {
-            "status": str(status),
-            "location": f"{stored.reference}/_history/{stored.version}",
-            "etag": f'W/"{stored.version}"',
-            "lastModified": stored.updated.isoformat(timespec="milliseconds").replace(
-                "+00:00", "Z"
-            ),
-        },
-    }
+def _read(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
+    if any(part.startswith("$") for part in base.path):
+        raise _refused(base, "operations aren't called from a Bundle", "not-supported")
+    tag = asked.get("ifNoneMatch")
+    return _with(base, known=None if tag is None else version(str(tag), base.at("ifNoneMatch")))
 
 
-def _refused(text: str, place: str, code: str = "not-supported") -> InvalidResource:
-    return InvalidResource(text, place=place, code=code)
+def _create(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
+    if len(base.path) != 1 or asks:
+        raise _refused(base, "a POST names a type alone")
+    wanted = asked.get("ifNoneExist")
+    condition = None if wanted is None else criteria(str(wanted), base.at("ifNoneExist"))
+    return _with(base, resource=_resource(base, resource), criteria=condition)
+
+
+def _update(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
+    target = _target(base, asks)
+    given = _resource(base, resource)
+    if target["id"] and given.get("id") != target["id"]:
+        raise _refused(base, "the URL's id must be the resource's")
+    if_free = "ifNoneMatch" in asked
+    if if_free and str(asked["ifNoneMatch"]).strip() != "*":
+        raise InvalidResource("a write takes * alone", place=base.at("ifNoneMatch"), code="value")
+    return _with(base, resource=given, if_free=if_free, **_matched(base, asked), **target)
+
+
+def _patch(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
+    target = _target(base, asks)
+    place = f"{base.place}.resource"
+    try:
+        patch = _patch_in(resource)
+    except GatewayError as error:
+        raise error.moved(place) from None
+    return _with(base, patch=patch, **_matched(base, asked), **target)
+
+
+def _delete(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
+    return _with(base, **_matched(base, asked), **_target(base, asks))
+
+
+_BY_METHOD: Final[Mapping[str, Callable[[Request, str, Resource, Any], Request]]] = {
+    "GET": _read,
+    "HEAD": _read,
+    "POST": _create,
+    "PUT": _update,
+    "PATCH": _patch,
+    "DELETE": _delete,
+}
+
+
+def _with(base: Request, **more: Any) -> Request:
+    known = ("method", "place", "full_url", "path", "pairs")
+    return Request(type=_type(base), **{name: getattr(base, name) for name in known}, **more)
+
+
+def _type(base: Request) -> str:
+    """The type that the URL begins with; "" for a read of the whole system."""
+    type_ = base.path[0]
+    if base.reads and type_ in ("", "_history"):
+        return ""
+    if type_ not in resource_types():
+        raise _refused(base, "no such resource type here", "not-found")
+    return type_
+
+
+def _target(base: Request, asks: str) -> dict[str, Any]:
+    """What a PUT, PATCH or DELETE is about: an id, or criteria."""
+    if len(base.path) == 2 and not asks and _ID.fullmatch(base.path[1]):
+        return {"id": base.path[1]}
+    if len(base.path) == 1:
+        return {"id": "", "criteria": criteria(asks, base.at("url"))}
+    raise _refused(base, "names neither a resource nor criteria")
+
+
+def _matched(base: Request, asked: Resource) -> dict[str, Any]:
+    tag = asked.get("ifMatch")
+    return {"if_match": None if tag is None else version(str(tag), base.at("ifMatch"))}
+
+
+def _resource(base: Request, resource: Any) -> Resource:
+    if not isinstance(resource, dict) or resource.get("resourceType") != base.path[0]:
+        text = "the resource isn't of the URL's type"
+        raise InvalidResource(text, place=f"{base.place}.resource", code="invalid")
+    return resource
+
+
+def _patch_in(resource: Any) -> Patch:
+    """A FHIRPath Patch as Parameters, or a Binary that holds another kind."""
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Binary":
+        return fhirpath_patch(resource)
+    try:
+        raw = base64.b64decode(str(resource.get("data") or ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidResource("not base64", place="Binary.data") from None
+    return read(str(resource.get("contentType") or "").partition(";")[0].strip(), raw)
+
+
+def _refused(base: Request, text: str, code: str = "invalid") -> InvalidResource:
+    return InvalidResource(text, place=base.at("url"), code=code)

@@ -10,9 +10,13 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     tables      the tables
     session     what the parts of a transaction share
     grants      who may see what
-    resources   read, vread, history, put, delete
+    resources   read, vread, put, delete
+    past        what was, page by page
+    leaving     what stands in the way of a deletion
     search      criteria to SQL, pages, totals
-    messages    what arrived, and its answer
+    messages    what arrived, and its answer (sequences: in which order)
+    mended      failed ones tried again, and what was put in their place
+    lacking     codes that tables lack, and the messages that wait for them
     outbox      from versions to numbered deliveries (subscribers: who is told)
     keys audit  who may call; who did what
     hub         all of it together
@@ -23,24 +27,31 @@ from __future__ import annotations
 from gateway.store.audit import Audited
 from gateway.store.hub import Hub, Reader, Transaction, open_hub
 from gateway.store.keys import Key, Member
+from gateway.store.lacking import Lacking
+from gateway.store.mended import Mended
 from gateway.store.messages import Kept
 from gateway.store.page import Page
-from gateway.store.resources import Written, search_rows
-from gateway.store.search.index import Rows
+from gateway.store.prepared import Prepared, packed, prepare, unpacked
+from gateway.store.resources import SHARED, Written
 from gateway.store.subscribers import Standing
 
 __all__ = [
+    "SHARED",
     "Audited",
     "Hub",
     "Kept",
     "Key",
+    "Lacking",
     "Member",
+    "Mended",
     "Page",
+    "Prepared",
     "Reader",
-    "Rows",
     "Standing",
     "Transaction",
     "Written",
     "open_hub",
-    "search_rows",
+    "packed",
+    "prepare",
+    "unpacked",
 ]

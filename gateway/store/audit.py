@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.model import Context
 from gateway.store.link import Statement, insert_into
-from gateway.store.session import Session, moment
+from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import audit
 
 Outcome = Literal["success", "denied", "failed"]
@@ -53,8 +53,14 @@ class Auditing(Audits):
     """Adds to the trail, in the transaction of what it tells of."""
 
     def audit(
-        self, context: Context, action: str, target: str, outcome: Outcome = "success"
+        self,
+        context: Context,
+        action: str,
+        target: str,
+        outcome: Outcome = "success",
+        *,
+        at: datetime | None = None,
     ) -> None:
-        """Note what the caller did now."""
+        """Note what the caller did, now or (``at``) before."""
         who = (context.agency, context.client, action, target, context.purpose, outcome)
-        self.link.later(_INSERT, [(self.clock(), *who)])
+        self.link.later(_INSERT, [(self.clock() if at is None else microseconds(at), *who)])

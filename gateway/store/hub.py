@@ -11,32 +11,55 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import sqlalchemy as sa
 
 from gateway.errors import Conflict, SettingError, Unavailable
+from gateway.fhir.query import Late
 from gateway.model import Event, Stored
 from gateway.store.audit import Auditing, Audits
 from gateway.store.commit import start
 from gateway.store.engine import Engine, open_engine
 from gateway.store.keys import Admitting, Keys
+from gateway.store.lacking import Awaiting, Lackings
+from gateway.store.leaving import Leaving
 from gateway.store.link import Link
+from gateway.store.mended import Mending, Mends
 from gateway.store.messages import Keeping, Messages
 from gateway.store.outbox import BATCH, Outbox, Sending
+from gateway.store.past import Histories
 from gateway.store.resources import Resources, Writing
-from gateway.store.search import Searches
+from gateway.store.search.late import Batch, Lates, Place, catch_up
+from gateway.store.search.renewing import Renewals, Renewing, begun
+from gateway.store.search.searches import Searches
+from gateway.store.sequences import Sequences
 from gateway.store.session import Clock
 from gateway.store.tables import SCHEMA, hub, metadata
 
 T = TypeVar("T")
 
 
-class Reader(Resources, Searches, Messages, Outbox, Keys, Audits):
+class Reader(
+    Resources, Histories, Searches, Lates, Renewals, Messages, Mends, Lackings, Outbox, Keys, Audits
+):
     """A snapshot of the hub."""
 
 
-class Transaction(Reader, Writing, Keeping, Sending, Admitting, Auditing):
+class Transaction(
+    Reader,
+    Renewing,
+    Writing,
+    Leaving,
+    Keeping,
+    Mending,
+    Awaiting,
+    Sequences,
+    Sending,
+    Admitting,
+    Auditing,
+):
     """What a unit of work reads and writes; it sees its own writes."""
 
 
@@ -106,6 +129,37 @@ class Hub:
             return 0
         return unread.count
 
+    def catch_up(self, late: Late, most: int = 20_000) -> None:
+        """Make the rows that wait for a search, a batch at a time.
+
+        Raises ``Unavailable`` where more than ``most`` are missing: those are made, and asking
+        again goes on from there.
+        """
+
+        def unmade(late: Late, after: Place | None) -> Batch | None:
+            with self.read() as reader:
+                return reader.unmade(late, after)
+
+        def file(batch: Batch) -> None:
+            self.write(lambda transaction: transaction.make(batch))
+
+        if catch_up(late, unmade, file, most) >= most:
+            raise Unavailable("what this search looks into is being made; ask again")
+
+    def reindex(self) -> int:
+        """Make all search rows again, and what was made late go on. How many resources."""
+        count, last = 0, 0
+        while True:
+            with self.read() as reader:
+                batch, names = reader.renewed(last), reader.begun()
+            if batch is None:
+                break
+            self.write(partial(Transaction.refile, batch=batch))
+            count, last = count + len(batch.made), batch.last
+        for late in filter(None, map(begun, names)):
+            self.catch_up(late, most=2**62)
+        return count
+
     def close(self) -> None:
         """Commit what was submitted, then close every connection."""
         self._committer.close()
@@ -130,6 +184,8 @@ def _prepare(engine: Engine) -> bytes:
     """Make the tables that lack, check the schema's version, and give the secret of the pages."""
     with engine.alone() as connection:
         metadata.create_all(connection)
+        for statement in engine.words:
+            connection.exec_driver_sql(statement)
         rows = connection.execute(sa.select(hub.c.name, hub.c.value))
         said = {row.name: row.value for row in rows}
         if not said:

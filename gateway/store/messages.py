@@ -36,7 +36,7 @@ class Kept:
     answer: bytes
 
 
-_KEPT: Final = (
+KEPT: Final = (  # the columns of a Kept
     message.c.id,
     message.c.agency,
     message.c.channel,
@@ -80,7 +80,7 @@ _RENEW: Final = Statement(
     .values({name: sa.bindparam(name) for name in _FATE})
 )
 _UNFINISHED: Final = Statement(  # worded so that the partial index serves
-    sa.select(*_KEPT)
+    sa.select(*KEPT)
     .where(
         message.c.status == sa.literal_column("'received'"), message.c.key > sa.bindparam("after")
     )
@@ -88,9 +88,9 @@ _UNFINISHED: Final = Statement(  # worded so that the partial index serves
     .limit(1)
     .add_columns(message.c.key)
 )
-_ONE: Final = Statement(sa.select(*_KEPT).where(message.c.id == sa.bindparam("id")))
+_ONE: Final = Statement(sa.select(*KEPT).where(message.c.id == sa.bindparam("id")))
 _LIST: Final = Statement(
-    sa.select(*_KEPT)
+    sa.select(*KEPT)
     .where(
         message.c.status == sa.bindparam("status"),
         sa.or_(message.c.agency == sa.bindparam("me"), sa.bindparam("admin", type_=sa.Boolean())),
@@ -105,7 +105,8 @@ def _digest(raw: bytes) -> bytes:
     return hashlib.sha256(raw).digest()
 
 
-def _kept(row: Row) -> Kept:
+def kept(row: Row) -> Kept:
+    """From a row of KEPT."""
     id_, agency, channel, kind, control_id, raw, received, *fate = row
     event, status, stage, place, reason, reused, acknowledgement, answer = fate
     came = Message(id_, agency, channel, kind, control_id, raw, moment(received))
@@ -126,17 +127,17 @@ class Messages(Session):
         row = self.link.one(_ONE, {"id": id_})
         if row is None or not (context.admin or row[1] == context.agency):
             raise NotFound("no such message")
-        return _kept(row)
+        return kept(row)
 
     def failed_messages(self, context: Context, *, count: int = 100) -> Sequence[Kept]:
         """Those that failed, newest first."""
         values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
-        return [_kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
+        return [kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
 
     def unfinished_message(self, after: int) -> tuple[Message, int] | None:
         """The next message that is only received, past a key (0 at first), and its own key."""
         row = self.link.one(_UNFINISHED, {"after": after})
-        return None if row is None else (_kept(row[:-1]).message, row[-1])
+        return None if row is None else (kept(row[:-1]).message, row[-1])
 
 
 class Keeping(Messages):
@@ -146,6 +147,11 @@ class Keeping(Messages):
         """Keep a message before anybody has understood it; ``renew`` tells its fate."""
         fate: dict[str, Any] = dict.fromkeys(_FATE, "")
         self._keep(message, {**fate, "status": "received", "answer": b""})
+
+    def received_again(self, id_: str) -> None:
+        """A message that had been refused is taken after all; ``renew`` tells its fate."""
+        fate: dict[str, Any] = dict.fromkeys(_FATE, "")
+        self.link.run(_RENEW, {**fate, "of": id_, "status": "received", "answer": b""})
 
     def message(
         self, message: Message, receipt: Receipt, *, event: str = "", stage: Stage | None = None

@@ -9,8 +9,12 @@ from gateway.model import Stored
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``total`` of all pages (None if it wasn't asked for); ``next`` is the next one's cursor."""
+    """``total`` of all pages (None if it isn't known); ``next`` is the next one's cursor.
+
+    ``included`` is what a search's page brings with it.
+    """
 
     entries: tuple[Stored, ...]
     total: int | None
     next: str | None
+    included: tuple[Stored, ...] = ()

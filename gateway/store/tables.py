@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from gateway.store.engine import BINARY, KEY, transaction_number
 
-SCHEMA: Final = "2"
+SCHEMA: Final = "3"
 
 metadata: Final = MetaData()
 
@@ -91,6 +91,14 @@ grants = Table(
 Index("grants_because", grants.c.because)
 
 
+turn = Table(  # what writers that found nothing pass one after the other, on PostgreSQL
+    "turn",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    _must("taken", BigInteger),
+)
+
+
 def _rows(name: str, *columns: Column[Any], key: tuple[str, ...]) -> Table:
     """A search table: one tree to find by value, one to find a resource's own rows."""
     table = Table(
@@ -148,6 +156,14 @@ quantity = _rows(
 )
 uri = _rows("uri", _must("value", BINARY), key=("param", "value", "resource"))
 
+late = Table(  # how far in the log the rows are made that wait for a search (``search.late``)
+    "late",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _must("xid", BigInteger),
+    _must("sequence", BigInteger),
+)
+
 message = Table(
     "message",
     metadata,
@@ -185,6 +201,49 @@ Index(
     sqlite_where=message.c.status == "received",
     postgresql_where=message.c.status == "received",
 )
+
+sequence = Table(  # the number that a sender's next message must bear; -1: any
+    "sequence",
+    metadata,
+    _must("agency", Text),
+    _must("link", Text),
+    _must("expected", BigInteger),
+    PrimaryKeyConstraint("agency", "link"),
+)
+
+mended = Table(  # what somebody put in a kept message's place, to be tried; what came stays
+    "mended",
+    metadata,
+    Column("sequence", KEY, primary_key=True),
+    _must("message", Text),
+    _must("at", BigInteger),
+    _must("client", Text),
+    _must("raw", LargeBinary),
+    sqlite_autoincrement=True,
+)
+Index("mended_message", mended.c.message, mended.c.sequence)
+
+lacking = Table(  # a code that an agency sends and its table lacks, and the Task that asks for it
+    "lacking",
+    metadata,
+    Column("key", KEY, primary_key=True),
+    _must("agency", Text),
+    _must("name", Text),
+    _must("code", Text),
+    _must("task", Text),
+    UniqueConstraint("agency", "name", "code"),
+)
+
+waiting = Table(  # the messages that hold it; outcome "" until they were tried without that lack
+    "waiting",
+    metadata,
+    _must("lacking", BigInteger, ForeignKey("lacking.key")),
+    _must("message", Text, ForeignKey("message.id")),
+    _must("outcome", Text),
+    PrimaryKeyConstraint("lacking", "message"),
+    sqlite_with_rowid=False,
+)
+Index("waiting_message", waiting.c.message)
 
 agency = Table(
     "agency",
