@@ -1,10 +1,12 @@
-"""What became of messages that failed: for the gateway's keeper, and for the agency that sent them.
+"""What became of messages that failed or wait: for the gateway's keeper, and for who sent them.
 
-The lists hold places and reasons, never a message; one message, raw, is the keeper's to fetch.
+The lists hold places and reasons, never a message; one message, raw, is the keeper's to fetch, to
+mend and to try again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any, Final
 
@@ -12,7 +14,8 @@ from starlette.responses import Response
 
 from gateway.api import answers
 from gateway.api.endpoint import Call, Docs, Endpoint
-from gateway.api.examples import ID, REFERRAL
+from gateway.api.examples import ACK, ID, REFERRAL
+from gateway.api.intake import HL7
 from gateway.api.refusals import RequestError
 from gateway.api.requests import query_pairs
 from gateway.fhir.meta import instant
@@ -22,22 +25,55 @@ from gateway.store import Kept
 _JSON: Final = "application/json"
 
 
-async def failed_messages(call: Call) -> Response:
-    """The failed messages that the caller may see, the newest first."""
-    for name, value in query_pairs(call.request):
-        if (name, value) != ("status", "failed"):
-            raise RequestError("only status=failed is listed", place="query")
+async def messages(call: Call) -> Response:
+    """The messages that failed, or that wait for what a Task asks for, the newest first."""
     pipeline, context = call.api.pipeline, call.context
-    kept = await call.read(lambda: pipeline.failed_messages(context))
+    asked = dict(query_pairs(call.request))
+    task = asked.pop("task", "")
+    if asked not in ({}, {"status": "failed"}) or (asked and task):
+        raise RequestError("status=failed or task=<id> is listed", place="query")
+    kept = await call.read(
+        lambda: (
+            pipeline.replay.waiting(context, task) if task else pipeline.failed_messages(context)
+        )
+    )
     return Response(answers.as_json({"messages": [_line(each) for each in kept]}), media_type=_JSON)
 
 
 async def message(call: Call) -> Response:
-    """One message, byte for byte, and the answer that it got."""
+    """One message, byte for byte, the answer that it got, and what was put in its place."""
     pipeline, context, id = call.api.pipeline, call.context, call.path("message_id")
     kept = await call.read(lambda: pipeline.message(context, id))
-    whole = _line(kept) | {"raw": _base64(kept.message.raw), "answer": _base64(kept.answer)}
+    mended = await call.read(lambda: pipeline.replay.mended(context, id))
+    whole = _line(kept) | {
+        "raw": _base64(kept.message.raw),
+        "answer": _base64(kept.answer),
+        "mended": [
+            {"at": instant(each.at), "by": each.client, "raw": _base64(each.raw)} for each in mended
+        ],
+    }
     return Response(answers.as_json(whole), media_type=_JSON)
+
+
+async def replay(call: Call) -> Response:
+    """Try one message again, as it came or as the body mends it; how it went this time."""
+    pipeline, context, id = call.api.pipeline, call.context, call.path("message_id")
+    asked = dict(query_pairs(call.request))
+    agency = asked.pop("agency", "")
+    if asked:
+        raise RequestError("only agency=<id> may be said", place="query")
+    body = await call.body() or None
+    receipt = await asyncio.wrap_future(
+        await call.read(lambda: pipeline.replay(context, id, body=body, agency=agency))
+    )
+    issues = [{"place": each.place, "text": each.text} for each in receipt.issues]
+    told = {
+        "id": receipt.message,
+        "acknowledgement": receipt.acknowledgement,
+        "issues": issues,
+        "answer": _base64(receipt.answer),
+    }
+    return Response(answers.as_json(told), media_type=_JSON)
 
 
 def _line(kept: Kept) -> dict[str, Any]:
@@ -72,7 +108,12 @@ _EXAMPLE: Final = {
     "reason": "a patient needs an identifier",
 }
 _LIST: Final = {_JSON: {"Failed": {"messages": [_EXAMPLE]}}}
-_WHOLE: Final = {_JSON: {"Failed": _EXAMPLE | {"raw": _base64(REFERRAL.encode()), "answer": ""}}}
+_RAW: Final = _base64(REFERRAL.encode())
+_WHOLE: Final = {_JSON: {"Failed": _EXAMPLE | {"raw": _RAW, "answer": "", "mended": []}}}
+_ANSWER: Final = _base64(ACK.encode())
+_TRIED: Final = {
+    _JSON: {"In": {"id": ID, "acknowledgement": "AA", "issues": [], "answer": _ANSWER}}
+}
 
 ADMIN: Final = (
     Endpoint(
@@ -80,12 +121,13 @@ ADMIN: Final = (
         "GET",
         "/intake/messages",
         Policy.AGENCY,
-        failed_messages,
+        messages,
         Docs(
             "Intake",
             "Your messages that failed",
-            "Each with the stage, place and reason; mend and send it again.",
-            parameters=("status",),
+            "Each with the stage, place and reason; mend and send it again. With `task` those that "
+            "wait for the code that a Task asks for: they are replayed once its table has it.",
+            parameters=("status", "task"),
             response=_LIST,
             errors=(400,),
         ),
@@ -95,12 +137,12 @@ ADMIN: Final = (
         "GET",
         "/admin/messages",
         Policy.ADMIN,
-        failed_messages,
+        messages,
         Docs(
             "Admin",
             "Messages that failed",
-            "Of all agencies, without their content.",
-            parameters=("status",),
+            "Of all agencies, without their content; with `task` those that wait for a code.",
+            parameters=("status", "task"),
             response=_LIST,
             errors=(400,),
         ),
@@ -114,10 +156,29 @@ ADMIN: Final = (
         Docs(
             "Admin",
             "One message",
-            "As it came (base64), and what it was answered.",
+            "As it came (base64), what it was answered, and what was put in its place.",
             parameters=("message_id",),
             response=_WHOLE,
             errors=(404,),
+        ),
+    ),
+    Endpoint(
+        "admin_replay",
+        "POST",
+        "/admin/messages/{message_id}/replay",
+        Policy.ADMIN,
+        replay,
+        Docs(
+            "Admin",
+            "Try a message again",
+            "By the maps and tables as they are now. A body (ER7) takes the place of what came; "
+            "both are kept. Nothing newer is overwritten. The sender isn't told; a resend gets the "
+            "new answer. 409: it is under way, or a batch.",
+            parameters=("message_id", "agency"),
+            request={HL7: {"A mended message": REFERRAL}},
+            needs_body=False,
+            response=_TRIED,
+            errors=(400, 404, 408, 409, 413),
         ),
     ),
 )

@@ -9,24 +9,37 @@ from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
 from gateway.api.admin import ADMIN
+from gateway.api.bulk import BULK
+from gateway.api.directory import Entrance
 from gateway.api.docs import DOCS
 from gateway.api.endpoint import Api, Door, Endpoint, TakeIn, check_doors, refuse, unexpected
 from gateway.api.health import HEALTH
 from gateway.api.intake import INTAKE
 from gateway.api.interactions import BASE, INTERACTIONS
 from gateway.api.openapi import ABOUT, VERSION, openapi_text, operation
+from gateway.api.operations import ROWS as OPERATIONS
 from gateway.api.refusals import RequestError, UnknownPath, WrongMethod
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 
-ENDPOINTS: Final = (*INTERACTIONS, *INTAKE, *ADMIN, *HEALTH, *DOCS)
+ENDPOINTS: Final = (*OPERATIONS, *BULK, *INTERACTIONS, *INTAKE, *ADMIN, *HEALTH, *DOCS)
 READERS: Final = 8
+_SHAPES: Final = {
+    "resource_type": r"[A-Z][A-Za-z]*",
+    "id": r"[A-Za-z0-9\-.]{1,64}",
+    "member": r"[A-Z][A-Za-z]*|\*",
+}
+
+
+for _name, _regex in _SHAPES.items():
+    register_url_convertor(_name, type(_name, (StringConvertor,), {"regex": _regex})())
 
 
 def build_api(
@@ -48,17 +61,18 @@ def build_api(
     for endpoint in endpoints:
         _add(app, endpoint, api)
     check_doors(app)
+    app.open()
     app.state.openapi = openapi_text(app)
     return app
 
 
-def _application(threads: ThreadPoolExecutor) -> FastAPI:
+def _application(threads: ThreadPoolExecutor) -> Entrance:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         threads.shutdown()
 
-    return FastAPI(
+    return Entrance(
         title="Care Gateway",
         version=VERSION,
         description=ABOUT,
@@ -74,8 +88,9 @@ def _application(threads: ThreadPoolExecutor) -> FastAPI:
 def _add(app: FastAPI, endpoint: Endpoint, api: Api) -> None:
     docs = endpoint.docs
     door = Door(endpoint, api)
+    path = _narrowed(endpoint.path)
     app.add_api_route(
-        endpoint.path,
+        path,
         door,
         methods=[endpoint.method],
         name=endpoint.name,
@@ -89,6 +104,14 @@ def _add(app: FastAPI, endpoint: Endpoint, api: Api) -> None:
         openapi_extra=operation(endpoint),
         include_in_schema=bool(docs.tag),
     )
+    if endpoint.method == "GET" and endpoint.path.startswith(BASE):
+        app.add_api_route(
+            path,
+            door,
+            methods=["HEAD"],
+            response_model=None,
+            include_in_schema=False,
+        )
     if endpoint.path == BASE:  # clients join a base URL and "" with a slash or without
         app.add_api_route(
             f"{BASE}/",
@@ -97,6 +120,13 @@ def _add(app: FastAPI, endpoint: Endpoint, api: Api) -> None:
             response_model=None,
             include_in_schema=False,
         )
+
+
+def _narrowed(path: str) -> str:
+    """The path with its variables bound to what FHIR lets stand there: no type is ``$convert``."""
+    for name in _SHAPES:
+        path = path.replace(f"{{{name}}}", f"{{{name}:{name}}}")
+    return path
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -90,15 +90,18 @@ class Call:
 class Docs:
     """A row in the OpenAPI document.
 
-    ``parameters`` and ``errors`` name entries of its tables, ``request`` and ``response`` map a
-    media type to an example, ``headers`` names those of the answer.
+    ``parameters`` and ``errors`` name entries of its tables, ``own`` are the row's own parameters,
+    ``request`` and ``response`` map a media type to an example, ``headers`` names those of the
+    answer.
     """
 
     tag: str
     summary: str
     text: str = ""
     parameters: tuple[str, ...] = ()
+    own: tuple[dict[str, Any], ...] = ()
     request: dict[str, Any] = field(default_factory=dict)
+    needs_body: bool = True
     status: int = 200
     response: dict[str, Any] = field(default_factory=dict)
     also: dict[int, str] = field(default_factory=dict)
@@ -129,6 +132,8 @@ class Door:
     async def __call__(self, request: Request) -> Response:
         """Answer one request; what took a key to see is kept by no cache on its way."""
         response = await self._answer(request)
+        if response.media_type == requests.FHIR and requests.wants_pretty(request):
+            response = answers.pretty(response)
         if self.policy is not Policy.PUBLIC:
             response.raw_headers.append((b"cache-control", b"no-store"))
         return response

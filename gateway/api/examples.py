@@ -35,6 +35,7 @@ SERVICE_REQUEST: Final[Example] = {
 }
 TASK: Final[Example] = {
     "resourceType": "Task",
+    "identifier": [{"system": "https://cedar-general.example/referrals", "value": "R-1001"}],
     "status": "requested",
     "intent": "order",
     "code": {"coding": [{"system": TASK_CODE, "code": "fulfill"}]},
@@ -127,6 +128,29 @@ TRANSACTION_RESPONSE: Final[Example] = {
             }
         }
         for type in ("Patient", "ServiceRequest", "Task")
+    ],
+}
+BATCH: Final[Example] = {
+    "resourceType": "Bundle",
+    "type": "batch",
+    "entry": [
+        {"resource": PATIENT, "request": {"method": "POST", "url": "Patient"}},
+        {"request": {"method": "GET", "url": "Task?status=requested"}},
+    ],
+}
+JSON_PATCH: Final = [{"op": "replace", "path": "/status", "value": "accepted"}]
+MERGE_PATCH: Final = {"status": "accepted"}
+FHIRPATH_PATCH: Final[Example] = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {
+            "name": "operation",
+            "part": [
+                {"name": "type", "valueCode": "replace"},
+                {"name": "path", "valueString": "Task.status"},
+                {"name": "value", "valueCode": "accepted"},
+            ],
+        }
     ],
 }
 REFERRAL: Final = (

@@ -62,12 +62,13 @@ INTAKE = (
         Docs(
             "Intake",
             "HL7 v2 in, its acknowledgement out",
-            "ADT^A01/A04/A08/A28/A31, REF^I12/I14 and ORU^R01 in ER7, without MLLP's framing. The "
-            "answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR 400. A "
-            "batch (FHS, BHS) is answered by a batch of ACKs: 200 where all are AA, else 422; 400 "
-            "where BTS-1 or FTS-1 isn't what came, and then none of it was taken.",
+            "ADT, REF, ORU, orders and whatever else a map serves, in ER7, without MLLP's framing. "
+            "The answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR "
+            "400; a status query (REF^I15) is answered by RRI^I15 with 200. A batch (FHS, BHS) is "
+            "answered by a batch of ACKs: 200 where all are AA, else 422; 400 where BTS-1 or FTS-1 "
+            "isn't what came, and then none of it was taken.",
             request={HL7: {"A referral": REFERRAL}},
-            response={HL7: {"Accepted": ACK}},
+            response={HL7: {"Accepted": ACK}, "text/plain": {"Accepted": ACK}},
             also={
                 400: "AR: refused (an OperationOutcome for an empty body)",
                 422: "AE: kept, undone",

@@ -13,16 +13,40 @@ from starlette.responses import Response
 
 from gateway.api import answers, examples
 from gateway.api.endpoint import Call, Docs, Endpoint
-from gateway.api.reading import history_instance, read, search_type, search_type_post, vread
-from gateway.api.requests import FHIR, FORM, check_accepts_json, query_pairs
-from gateway.api.writing import create, transaction, update
-from gateway.fhir.capability import capability
+from gateway.api.operation import offered
+from gateway.api.operations import OPERATIONS
+from gateway.api.reading import history_instance, history_system, history_type, read, vread
+from gateway.api.requests import FHIR, check_accepts_json, query_pairs
+from gateway.api.searching import COMPARTMENTS, SEARCHES
+from gateway.api.writing import (
+    bundle,
+    conditional_delete,
+    conditional_patch,
+    conditional_update,
+    create,
+    delete,
+    patch,
+    update,
+)
+from gateway.fhir.capability import capability, placed
+from gateway.model import Resource
 from gateway.protect.policy import Policy
 
 BASE: Final = "/fhir"
 _TYPE: Final = f"{BASE}/{{resource_type}}"
 _INSTANCE: Final = f"{_TYPE}/{{id}}"
 _VERSION: Final = ("ETag", "Last-Modified")
+_PAST: Final = ("count", "since", "at", "summary", "elements", "format", "pretty")
+_SHAPE: Final = ("summary", "elements", "format", "pretty")
+_KNOWN: Final = ("if_none_match", "if_modified_since")
+_GUARDS: Final = ("if_match", "if_free")
+_WRITTEN: Final = (400, 404, 406, 408, 409, 412, 413, 415, 422)
+_VERSIONS: Final = {FHIR: {"One version": examples.HISTORY}}
+_PATCHES: Final = {
+    "application/json-patch+json": {"JSON Patch": examples.JSON_PATCH},
+    FHIR: {"FHIRPath Patch": examples.FHIRPATH_PATCH},
+    "application/merge-patch+json": {"Merge patch": examples.MERGE_PATCH},
+}
 _STORED: Final = {FHIR: {"Task": examples.stored(examples.TASK)}}
 _FOUND: Final = {FHIR: {"Referrals": examples.SEARCHSET}}
 
@@ -30,13 +54,24 @@ _FOUND: Final = {FHIR: {"Referrals": examples.SEARCHSET}}
 async def capabilities(call: Call) -> Response:
     """What this server can do: made from the rows below."""
     check_accepts_json(call.request, query_pairs(call.request))
-    return Response(_statement(call.base, call.api.started), media_type=FHIR)
+    statement = placed(_statement(call.api.started), call.base)
+    return Response(answers.as_json(statement), media_type=FHIR)
 
 
 @lru_cache(maxsize=8)  # no key is needed to ask, so it must not cost much
-def _statement(base: str, started: datetime) -> bytes:
-    names = [row.name for row in INTERACTIONS]
-    return answers.as_json(capability(base, names, at=started))
+def _statement(started: datetime) -> Resource:
+    return capability(_names(), operations=offered(OPERATIONS), patches=tuple(_PATCHES), at=started)
+
+
+def _names() -> set[str]:
+    """What there is: the rows, and what a header or the kind of a Bundle makes of them."""
+    rows = {row.name: row.docs.parameters for row in INTERACTIONS}
+    found = {*rows, "batch"} if "transaction" in rows else set(rows)
+    if "if_none_exist" in rows["create"]:
+        found.add("conditional_create")
+    if {*_KNOWN} <= {*rows["read"]}:
+        found.add("conditional_read")
+    return found
 
 
 INTERACTIONS: Final = (
@@ -56,36 +91,36 @@ INTERACTIONS: Final = (
         ),
     ),
     Endpoint(
-        "search_type_post",
-        "POST",
-        f"{_TYPE}/_search",
+        "history_system",
+        "GET",
+        f"{BASE}/_history",
         Policy.MEMBER,
-        search_type_post,
+        history_system,
         Docs(
             "FHIR",
-            "Search, with the parameters in the body",
-            "The same as GET; names and birth dates stay out of URLs and so of logs.",
-            parameters=("resource_type", "prefer_handling"),
-            request={FORM: {"By name": "family=Rivera&birthdate=1984-07-19"}},
-            response=_FOUND,
-            errors=(400, 404, 406, 408, 413, 415),
+            "History of all",
+            "The versions of all resources that you may see, the newest first, in pages.",
+            parameters=_PAST,
+            response=_VERSIONS,
+            errors=(400, 406),
         ),
     ),
     Endpoint(
-        "search_type",
+        "history_type",
         "GET",
-        _TYPE,
+        f"{_TYPE}/_history",
         Policy.MEMBER,
-        search_type,
+        history_type,
         Docs(
             "FHIR",
-            "Search",
-            "A page of what matches and what you may see; `next` in `link` leads on.",
-            parameters=("resource_type", "search", "prefer_handling", "format"),
-            response=_FOUND,
+            "History of a type",
+            "The versions of all resources of a type that you may see, the newest first, in pages.",
+            parameters=("resource_type", *_PAST),
+            response=_VERSIONS,
             errors=(400, 404, 406),
         ),
     ),
+    *SEARCHES,
     Endpoint(
         "create",
         "POST",
@@ -95,8 +130,10 @@ INTERACTIONS: Final = (
         Docs(
             "FHIR",
             "Create",
-            "The gateway gives the id. A Subscription is how you hear of what happens.",
-            parameters=("resource_type", "prefer_return"),
+            "The gateway gives the id. A Subscription is how you hear of what happens. With "
+            "`If-None-Exist` (or criteria in the query, as fhirpy sends them) only where nothing "
+            "matches: 200 with what does.",
+            parameters=("resource_type", "if_none_exist", "prefer_return"),
             request={
                 FHIR: {
                     "Patient": examples.PATIENT,
@@ -107,8 +144,60 @@ INTERACTIONS: Final = (
             },
             status=201,
             response=_STORED,
+            also={200: "There is one: nothing was made"},
             headers=("Location", *_VERSION),
-            errors=(400, 404, 406, 408, 409, 413, 415, 422, 501),
+            errors=(400, 404, 406, 408, 409, 412, 413, 415, 422),
+        ),
+    ),
+    Endpoint(
+        "conditional_update",
+        "PUT",
+        _TYPE,
+        Policy.MEMBER,
+        conditional_update,
+        Docs(
+            "FHIR",
+            "Conditional update",
+            "Replaces the one resource that the query's criteria find; makes one where they find "
+            "none.",
+            parameters=("resource_type", "criteria", *_GUARDS, "prefer_return"),
+            request={FHIR: {"Task": examples.ACCEPTED}},
+            response=_STORED,
+            also={201: "Created"},
+            headers=("Location", *_VERSION),
+            errors=_WRITTEN,
+        ),
+    ),
+    Endpoint(
+        "conditional_patch",
+        "PATCH",
+        _TYPE,
+        Policy.MEMBER,
+        conditional_patch,
+        Docs(
+            "FHIR",
+            "Conditional patch",
+            "Changes a part of the one resource that the query's criteria find.",
+            parameters=("resource_type", "criteria", "if_match", "prefer_return"),
+            request=_PATCHES,
+            response=_STORED,
+            headers=("Location", *_VERSION),
+            errors=_WRITTEN,
+        ),
+    ),
+    Endpoint(
+        "conditional_delete",
+        "DELETE",
+        _TYPE,
+        Policy.MEMBER,
+        conditional_delete,
+        Docs(
+            "FHIR",
+            "Conditional delete",
+            "Deletes the one resource that the query's criteria find; 412 where they find several.",
+            parameters=("resource_type", "criteria", "if_match", "prefer_return"),
+            status=204,
+            errors=(400, 404, 406, 409, 412),
         ),
     ),
     Endpoint(
@@ -121,8 +210,9 @@ INTERACTIONS: Final = (
             "FHIR",
             "Read",
             "The newest version.",
-            parameters=("resource_type", "id", "format"),
+            parameters=("resource_type", "id", *_KNOWN, *_SHAPE),
             response=_STORED,
+            also={304: "You have it"},
             headers=_VERSION,
             errors=(400, 404, 406, 410),
         ),
@@ -138,12 +228,47 @@ INTERACTIONS: Final = (
             "Update",
             "Replaces the resource; creates it where the id is free. A Task is moved so: send it "
             "whole, with its new status, and `If-Match`.",
-            parameters=("resource_type", "id", "if_match", "prefer_return"),
+            parameters=("resource_type", "id", *_GUARDS, "prefer_return"),
             request={FHIR: {"Task": examples.ACCEPTED}},
             response={FHIR: {"Task": examples.ACCEPTED}},
             also={201: "Created"},
             headers=("Location", *_VERSION),
-            errors=(400, 404, 406, 408, 409, 412, 413, 415, 422, 501),
+            errors=_WRITTEN,
+        ),
+    ),
+    Endpoint(
+        "patch",
+        "PATCH",
+        _INSTANCE,
+        Policy.MEMBER,
+        patch,
+        Docs(
+            "FHIR",
+            "Patch",
+            "Changes a part of a resource: by JSON Patch, FHIRPath Patch (Parameters) or merge "
+            "patch. What comes of it must be right as if it had been put.",
+            parameters=("resource_type", "id", "if_match", "prefer_return"),
+            request=_PATCHES,
+            response={FHIR: {"Task": examples.ACCEPTED}},
+            headers=("Location", *_VERSION),
+            errors=_WRITTEN,
+        ),
+    ),
+    Endpoint(
+        "delete",
+        "DELETE",
+        _INSTANCE,
+        Policy.MEMBER,
+        delete,
+        Docs(
+            "FHIR",
+            "Delete",
+            "By its owner alone, and not while others refer to it or have it by a referral (409). "
+            "What was stays in the history.",
+            parameters=("resource_type", "id", "if_match", "prefer_return"),
+            status=204,
+            also={200: "Deleted, and told so"},
+            errors=(400, 404, 406, 409, 412),
         ),
     ),
     Endpoint(
@@ -155,9 +280,9 @@ INTERACTIONS: Final = (
         Docs(
             "FHIR",
             "History of a resource",
-            "All its versions, the newest first.",
-            parameters=("resource_type", "id", "format"),
-            response={FHIR: {"One version": examples.HISTORY}},
+            "Its versions, the newest first, in pages.",
+            parameters=("resource_type", "id", *_PAST),
+            response=_VERSIONS,
             errors=(400, 404, 406),
         ),
     ),
@@ -171,25 +296,30 @@ INTERACTIONS: Final = (
             "FHIR",
             "Read a version",
             "One version of a resource.",
-            parameters=("resource_type", "id", "version_id", "format"),
+            parameters=("resource_type", "id", "version_id", *_KNOWN, *_SHAPE),
             response=_STORED,
+            also={304: "You have it"},
             headers=_VERSION,
             errors=(400, 404, 406, 410),
         ),
     ),
+    *COMPARTMENTS,
     Endpoint(
         "transaction",
         "POST",
         BASE,
         Policy.MEMBER,
-        transaction,
+        bundle,
         Docs(
             "FHIR",
-            "Transaction",
-            "All entries of a Bundle, or none; they may refer to each other by `urn:uuid`.",
-            request={FHIR: {"A referral": examples.TRANSACTION}},
+            "Transaction or batch",
+            "A transaction's entries are done all or none; they may refer to each other by "
+            "`urn:uuid`, and to what a search finds (`Patient?identifier=…`). A batch's are done "
+            "each by itself, and each is answered with its own status.",
+            parameters=("prefer_return",),
+            request={FHIR: {"A referral": examples.TRANSACTION, "A batch": examples.BATCH}},
             response={FHIR: {"All stored": examples.TRANSACTION_RESPONSE}},
-            errors=(400, 406, 408, 409, 412, 413, 415, 422, 501),
+            errors=(400, 404, 406, 408, 409, 410, 412, 413, 415, 422),
         ),
     ),
 )

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from gateway.api.endpoint import Docs, Endpoint
 from gateway.api.examples import ID, outcome
 from gateway.api.requests import FHIR
+from gateway.fhir.compartments import compartment
+from gateway.fhir.elements import resource_types
 from gateway.protect.policy import Policy
 
 Json = dict[str, Any]
@@ -28,6 +30,8 @@ OperationOutcome whose `expression` names the place and whose text holds no valu
 """
 TAGS: Final = (
     ("FHIR", "Interactions, named as in the FHIR specification"),
+    ("Operations", "FHIR operations: what an interaction can't do"),
+    ("Bulk", "What a bulk operation began: its status and files"),
     ("Intake", "Other formats in"),
     ("Admin", "For the gateway's keepers"),
     ("Health", "For load balancers; no key"),
@@ -35,8 +39,9 @@ TAGS: Final = (
 _STRING: Final = {"type": "string"}
 
 
-def _path(name: str, text: str, example: str) -> Json:
-    return _parameter(name, "path", text, example) | {"required": True}
+def _path(name: str, text: str, example: str, **schema: Any) -> Json:
+    made = _parameter(name, "path", text, example) | {"required": True}
+    return made | {"schema": _STRING | schema}
 
 
 def _parameter(name: str, where: str, text: str, example: str) -> Json:
@@ -44,9 +49,13 @@ def _parameter(name: str, where: str, text: str, example: str) -> Json:
 
 
 PARAMETERS: Final[dict[str, Json]] = {
-    "resource_type": _path("resource_type", "An R4 resource type", "Task"),
-    "id": _path("id", "The resource's id", ID),
-    "version_id": _path("version_id", "A version, as in `meta.versionId`", "1"),
+    "resource_type": _path(
+        "resource_type", "An R4 resource type", "Task", enum=sorted(resource_types())
+    ),
+    "id": _path("id", "The resource's id", ID, pattern=r"^[A-Za-z0-9\-.]{1,64}$"),
+    "version_id": _path(
+        "version_id", "A version, as in `meta.versionId`", "1", pattern="^[0-9]{1,18}$"
+    ),
     "message_id": _path("message_id", "The message's id", ID),
     "prefer_return": _parameter(
         "Prefer",
@@ -63,6 +72,35 @@ PARAMETERS: Final[dict[str, Json]] = {
     "if_match": _parameter(
         "If-Match", "header", "The version that you changed; 412 if it isn't the newest", 'W/"1"'
     ),
+    "if_free": _parameter(
+        "If-None-Match", "header", "`*`: only where there is none yet; else 412", "*"
+    ),
+    "if_none_match": _parameter(
+        "If-None-Match", "header", "The version that you have; 304 if it is the newest", 'W/"1"'
+    ),
+    "if_modified_since": _parameter(
+        "If-Modified-Since", "header", "304 if nothing is newer", "Mon, 02 Mar 2026 15:04:05 GMT"
+    ),
+    "if_none_exist": _parameter(
+        "If-None-Exist",
+        "header",
+        "Search criteria; nothing is made where one resource matches, 412 where several do",
+        "identifier=urn:oid:2.16.840.1.113883.3.9999.1|MRN-1001",
+    ),
+    "count": _parameter("_count", "query", "How many on a page, at most 1000", "50"),
+    "since": _parameter(
+        "_since", "query", "Only versions written from this time on", "2026-03-02T00:00:00Z"
+    ),
+    "at": _parameter(
+        "_at", "query", "Only versions that were current at some time then", "2026-03"
+    ),
+    "summary": _parameter(
+        "_summary", "query", "`true`, `text`, `data`, `count` (no read), `false`", "true"
+    ),
+    "elements": _parameter(
+        "_elements", "query", "Only these elements, and those that must be there", "status,owner"
+    ),
+    "pretty": _parameter("_pretty", "query", "`true`: indented", "true"),
     "format": _parameter("_format", "query", "`json`: nothing else is spoken", "json"),
     "search": {
         "name": "search",
@@ -74,7 +112,49 @@ PARAMETERS: Final[dict[str, Json]] = {
         "schema": {"type": "object", "additionalProperties": _STRING},
         "example": {"owner": "Organization/food-bank", "status": "requested"},
     },
+    "search_inside": {
+        "name": "search",
+        "in": "query",
+        "description": "The search parameters of what is searched for, as in a search of its type.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": _STRING},
+        "example": {"status": "active"},
+    },
+    "criteria": {
+        "name": "criteria",
+        "in": "query",
+        "description": "Search parameters of the type; one resource must match, or none.",
+        "style": "form",
+        "explode": True,
+        "required": True,
+        "schema": {"type": "object", "additionalProperties": _STRING},
+        "example": {"identifier": "https://cedar-general.example/referrals|R-1001"},
+    },
+    "search_system": {
+        "name": "search",
+        "in": "query",
+        "description": "`_type` (types, commas between), the search parameters that all of these "
+        "have, and `_count`, `_sort`, `_total`, `_include`, `_revinclude`.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "object", "additionalProperties": _STRING},
+        "example": {"_type": "Task,ServiceRequest", "_sort": "-_lastUpdated"},
+    },
+    "compartment": _path(
+        "resource_type",
+        "Whose compartment it is",
+        "Patient",
+        enum=[type for type in sorted(resource_types()) if compartment(type)],
+    ),
+    "member": _path("member", "A type of what is in it, or `*`", "ServiceRequest"),
+    "job_id": _path("job_id", "The job's id, from `Content-Location`", ID.replace("-", "")),
+    "file": _path("file", "A file that the manifest names", "Task-1.ndjson"),
     "status": _parameter("status", "query", "`failed`: what is kept and undone", "failed"),
+    "task": _parameter("task", "query", "A Task's id: what waits for the code it asks for", ID),
+    "agency": _parameter(
+        "agency", "query", "Whose a message is whose sender nobody declares", "cedar-general"
+    ),
 }
 HEADERS: Final[dict[str, Json]] = {
     "ETag": {"description": "The version", "schema": _STRING, "example": 'W/"1"'},
@@ -82,6 +162,11 @@ HEADERS: Final[dict[str, Json]] = {
         "description": "When this version was stored",
         "schema": _STRING,
         "example": "Mon, 02 Mar 2026 15:04:05 GMT",
+    },
+    "Content-Location": {
+        "description": "Where to ask after the job",
+        "schema": _STRING,
+        "example": f"http://127.0.0.1:8080/bulk/export/{ID.replace('-', '')}",
     },
     "Location": {
         "description": "The version that was stored",
@@ -103,10 +188,12 @@ ERRORS: Final[dict[int, tuple[str, str, str, str | None]]] = {
     413: ("Too large", "too-long", "a body may have at most 10485760 bytes", None),
     415: ("Not a media type read here", "not-supported", "a resource comes as JSON", None),
     422: ("Against a rule", "business-rule", "a referral needs a performer", "Task.owner"),
+    429: ("Too many", "throttled", "10 jobs are kept already: delete one", None),
     500: ("Our fault", "exception", "the gateway failed; its log says where", None),
     501: ("Not built", "not-supported", "conditional writes are not supported", None),
     503: ("Try again", "transient", "the gateway can't take it now", None),
 }
+_EMPTY: Final = frozenset({202, 204, 304})
 _SCHEMAS: Final = ("Bundle", "CapabilityStatement", "OperationOutcome", "Resource")
 
 
@@ -114,8 +201,9 @@ def operation(endpoint: Endpoint) -> Json:
     """The Operation object of a row, for FastAPI's ``openapi_extra``."""
     docs = endpoint.docs
     made: Json = {"parameters": [_ref("parameters", name) for name in docs.parameters]}
+    made["parameters"] += docs.own
     if docs.request:
-        made["requestBody"] = {"required": True, "content": _content(docs.request)}
+        made["requestBody"] = {"required": docs.needs_body, "content": _content(docs.request)}
     made["responses"] = _responses(docs, open=endpoint.policy is Policy.PUBLIC)
     made["security"] = [] if endpoint.policy is Policy.PUBLIC else [{"key": []}]
     return made
@@ -151,9 +239,22 @@ def _responses(docs: Docs, *, open: bool) -> Json:
         success["headers"] = headers
     made = {str(docs.status): success}
     for status, text in docs.also.items():
-        made[str(status)] = success | {"description": text}
+        made[str(status)] = _besides(success, status) | {"description": text}
     errors = {*docs.errors, 500} if open else {*docs.errors, 401, 403, 500, 503}
     return made | {str(status): _ref("responses", f"Error{status}") for status in sorted(errors)}
+
+
+def _besides(success: Json, status: int) -> Json:
+    """What another status answers: like success, but for those that have nothing to show.
+
+    One that is an error may come from before the door's own business, and is an outcome then.
+    """
+    if status in _EMPTY:
+        return {name: part for name, part in success.items() if name != "content"}
+    if status < 400:
+        return success
+    outcome_too = {FHIR: {"schema": _ref("schemas", "OperationOutcome")}}
+    return success | {"content": success.get("content", {}) | outcome_too}
 
 
 def _content(examples: Json) -> Json:
@@ -169,7 +270,8 @@ def _content(examples: Json) -> Json:
 
 def _schema_of(media: str, values: list[Any]) -> Json:
     if media != FHIR:
-        return {"type": "object"} if isinstance(values[0], dict) else _STRING
+        kinds: dict[type, str] = {dict: "object", list: "array"}
+        return {"type": kinds.get(type(values[0]), "string")}
     types = {value["resourceType"] for value in values}
     only = types.pop() if len(types) == 1 else "Resource"
     return _ref("schemas", only if only in _SCHEMAS else "Resource")

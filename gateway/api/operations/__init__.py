@@ -1,0 +1,47 @@
+"""FHIR's operations: a file each, and a line each here. Routes and documents come from the table.
+
+To add one, write its file (an ``Operation``) and its line.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.api.endpoint import Endpoint
+from gateway.api.operation import Operation
+from gateway.api.operations.bulk_import import IMPORT
+from gateway.api.operations.convert import CONVERT
+from gateway.api.operations.everything import EVERYTHING
+from gateway.api.operations.expand import EXPAND
+from gateway.api.operations.export import EXPORT, GROUP_EXPORT, PATIENT_EXPORT
+from gateway.api.operations.lookup import LOOKUP
+from gateway.api.operations.match import MATCH
+from gateway.api.operations.meta import META, META_ADD, META_DELETE
+from gateway.api.operations.reindex import REINDEX
+from gateway.api.operations.summary import SUMMARY
+from gateway.api.operations.translate import TRANSLATE
+from gateway.api.operations.validate import VALIDATE
+from gateway.api.operations.validate_code import SET_CODE, SYSTEM_CODE
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    VALIDATE,
+    EVERYTHING,
+    SUMMARY,
+    MATCH,
+    META,
+    META_ADD,
+    META_DELETE,
+    CONVERT,
+    LOOKUP,
+    SYSTEM_CODE,
+    SET_CODE,
+    EXPAND,
+    TRANSLATE,
+    EXPORT,
+    PATIENT_EXPORT,
+    GROUP_EXPORT,
+    IMPORT,
+    REINDEX,
+)
+
+ROWS: Final[tuple[Endpoint, ...]] = tuple(row for one in OPERATIONS for row in one.rows())
