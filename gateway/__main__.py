@@ -1,4 +1,4 @@
-"""The command line: ``gateway serve``, ``demo``, ``agency``, ``key`` and ``openapi``.
+"""The command line: ``gateway serve | demo | agency | key | map | replay | openapi``.
 
 Every command reads the settings (environment, prefix ``GATEWAY_``); ``serve`` and ``demo`` take
 each of them as a flag too, after its name: ``gateway serve --port 9000``.
@@ -11,20 +11,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsConfigDict
+from rich.console import Console
 
 from gateway.errors import GatewayError
 from gateway.settings import Settings
 
+if TYPE_CHECKING:
+    from gateway.pipeline import Pipeline
+
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 agency_cli = typer.Typer(no_args_is_help=True, help="The members of the community.")
+map_cli = typer.Typer(no_args_is_help=True, help="What maps make of messages.")
 key_cli = typer.Typer(no_args_is_help=True, help="The keys that calls bear.")
 cli.add_typer(agency_cli, name="agency")
 cli.add_typer(key_cli, name="key")
+cli.add_typer(map_cli, name="map")
 
 FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -118,6 +124,79 @@ def key_create(
     with app.opened(settings_from([])) as pipeline:
         secret = pipeline.members.add_key(agency, admin=admin, granted=frozenset(scope or ()))
     print(f"{'admin' if admin else agency} key, shown this once: {secret}")
+
+
+@cli.command()
+def replay(
+    id: Annotated[str, typer.Argument(help="a message's id; without one, what failed")] = "",
+    all_: Annotated[bool, typer.Option("--all", help="all that failed, oldest first")] = False,
+    agency: Annotated[str, typer.Option(help="of this agency only")] = "",
+    as_: Annotated[str, typer.Option("--as", help="whose ID is, if its sender was nobody")] = "",
+    body: Annotated[Path | None, typer.Option(help="a mended message; both are kept")] = None,
+) -> None:
+    """Try kept messages again, by the maps and tables as they are now.
+
+    Without ID and --all prints what failed: id, agency, when, stage, place, reason. Else prints
+    how each went, and exits with 1 if one failed again.
+    """
+    from gateway import app
+
+    if (id and (all_ or agency)) or (not id and (as_ or body)):
+        print("--as and --body go with an ID, --agency with a list or --all", file=sys.stderr)
+        raise typer.Exit(2)
+    raw = body.read_bytes() if body else None
+    with app.opened(settings_from([])) as pipeline:
+        if not id and not all_:
+            for kept in pipeline.replay.failed(agency):
+                came, when = kept.message, f"{kept.message.received:%Y-%m-%dT%H:%M:%SZ}"
+                print("\t".join((came.id, came.agency, when, kept.stage, kept.place, kept.reason)))
+            return
+        ids = [id] if id else [kept.message.id for kept in pipeline.replay.failed(agency)]
+        went = [_replayed(pipeline, each, raw, as_) for each in ids]
+    raise typer.Exit(0 if all(went) else 1)
+
+
+def _replayed(pipeline: Pipeline, id: str, body: bytes | None, agency: str) -> bool:
+    """Try one message again and print how it went; whether it is in now."""
+    from gateway.members import KEEPER
+
+    try:
+        receipt = pipeline.replay(KEEPER, id, body=body, agency=agency).result()
+    except GatewayError as error:
+        code, issues = "", error.issues
+    else:
+        code, issues = receipt.acknowledgement, receipt.issues
+    first = issues[0] if issues else None
+    why = (first.place or "", first.text) if first else ("", "")
+    print("\t".join((id, code, *why)))
+    return code == "AA"
+
+
+@map_cli.command("coverage")
+def map_coverage(
+    files: Annotated[list[Path] | None, typer.Argument(help="files of HL7 v2 messages")] = None,
+    folder: Annotated[Path | None, typer.Option(help="every file below it")] = None,
+    agency: Annotated[str, typer.Option(help="whose maps, of those that are loaded")] = "",
+    json: Annotated[bool, typer.Option("--json", help="the whole tally as JSON")] = False,
+) -> None:
+    """Count what messages held and no rule read: segments, fields, components.
+
+    It holds names of places alone, never a value.
+    """
+    from gateway import bench
+    from gateway.translate import load
+
+    below = sorted(each for each in folder.rglob("*") if each.is_file()) if folder else []
+    paths = [*(files or ()), *below]
+    if not paths:
+        print("name files, or a --folder", file=sys.stderr)
+        raise typer.Exit(2)
+    library = load(settings_from([]).folders)
+    counted = bench.coverage(library, bench.agency(library, agency), bench.messages_in(paths))
+    if json:
+        print(bench.as_json(counted))
+    else:
+        Console().print(*bench.tables(counted), sep="\n")
 
 
 @cli.command()

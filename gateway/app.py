@@ -26,7 +26,7 @@ from gateway.api.deadline import deadline_protocol
 from gateway.demo.county import County, play
 from gateway.errors import SettingError
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import accept_from, acknowledger, take_in
+from gateway.receive.arrival import accept_from, as_message, take_in
 from gateway.receive.mllp import Listener, listen
 from gateway.settings import Settings
 from gateway.store import open_hub
@@ -49,7 +49,7 @@ def opened(settings: Settings) -> Iterator[Pipeline]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     hub = open_hub(settings.database)
     try:
-        yield Pipeline(hub, load(settings.folders), settings)
+        yield Pipeline(hub, load(settings.folders), settings, as_message)
     finally:
         hub.close()
 
@@ -90,7 +90,8 @@ class Gateway:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self._hub = open_hub(settings.database)
         self._work = Work(settings)
-        self.pipeline = Pipeline(self._hub, load(settings.folders), settings, self._work)
+        library = load(settings.folders)
+        self.pipeline = Pipeline(self._hub, library, settings, as_message, self._work)
         self._http = _Server(_http(_api(self.pipeline, settings, self._is_ready), settings))
         self._listeners: list[Listener] = []
         self._serving: asyncio.Task[None] | None = None
@@ -107,7 +108,7 @@ class Gateway:
         pipeline = gateway.pipeline
         gateway._work.start(pipeline.drain, pipeline.behind, pipeline.close)
         gateway._serving = asyncio.create_task(gateway._http.serve(sockets=[gateway._socket]))
-        pipeline.start(acknowledger)
+        pipeline.start()
         await gateway._listen(settings.mllp_port, None)
         for port, agency in settings.mllp_ports.items():
             await gateway._listen(port, agency)

@@ -8,8 +8,9 @@ an OperationOutcome (``issue``, FHIR issue-type, and ``status``, HTTP) and the l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final, Literal, Self
 
 Severity = Literal["fatal", "error", "warning", "information"]
 
@@ -26,6 +27,19 @@ class Issue:
     code: str = "processing"
     condition: str = "207"
     severity: Severity = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A code that a table lacks, and where it stood; ``system`` is what it said of itself (CWE.3).
+
+    The code is what a sender wrote: whoever keeps the table may see it, and no text or log.
+    """
+
+    table: str
+    code: str = field(repr=False)
+    system: str = field(repr=False)
+    place: str
 
 
 UNSUPPORTED: Final = frozenset({"200", "201", "202", "203"})
@@ -64,6 +78,17 @@ class GatewayError(Exception):
         """Where the first finding is."""
         return self.issues[0].place
 
+    def moved(self, place: str, *, instead: str = "") -> Self:
+        """The same error of a resource that stands at ``place``: ``Task.status`` is there now
+        ``Bundle.entry[3].resource.status``. ``instead`` is where it seemed to stand (else: alone).
+        """
+        moved = copy(self)
+        places = (_under(place, each.place or "", instead) for each in self.issues)
+        moved.issues = tuple(
+            replace(each, place=where) for each, where in zip(self.issues, places, strict=True)
+        )
+        return moved
+
     def log(self) -> dict[str, str | None]:
         """The fields of a log line: stage, kind, place and code. Never a value."""
         first = self.issues[0]
@@ -73,6 +98,14 @@ class GatewayError(Exception):
             "place": first.place,
             "code": first.code,
         }
+
+
+def _under(place: str, inner: str, instead: str) -> str:
+    """A path behind another, without what it begins with: its type, or ``instead``."""
+    if instead and inner.startswith(instead):
+        return place + inner.removeprefix(instead)
+    rest = inner.partition(".")[2]
+    return f"{place}.{rest}" if rest else place
 
 
 class Internal(GatewayError):
@@ -103,6 +136,14 @@ class ReceiveError(GatewayError):
     rejects = True
 
 
+class SequenceError(GatewayError):
+    """A message out of its turn (MSH-13). Answered AE or CE, with the number that is expected."""
+
+    stage = "receive"
+    code = "conflict"
+    status = 409
+
+
 class ParseError(GatewayError):
     """A message or file that can't be taken apart."""
 
@@ -120,12 +161,16 @@ class MapError(GatewayError):
 
 
 class TranslateError(GatewayError):
-    """A record that its map refuses: a missing key, a code that a required binding lacks."""
+    """A record that its map refuses: a missing key, a code that a required binding lacks.
+
+    ``lacks`` are the codes that its tables lacked and somebody is to be asked about.
+    """
 
     stage = "translate"
     code = "value"
     condition = "102"
     status = 422
+    lacks: tuple[Lack, ...] = ()
 
 
 class IdentifyError(GatewayError):
@@ -144,6 +189,20 @@ class InvalidResource(GatewayError):
     code = "invalid"
     condition = "102"
     status = 400
+
+
+class InvalidParameter(InvalidResource):
+    """A SearchParameter that no search here can be made of."""
+
+    status = 422
+
+
+class PatchError(GatewayError):
+    """A patch that is understood and can't be applied to the resource as it stands."""
+
+    stage = "store"
+    code = "processing"
+    status = 422
 
 
 class InvalidSearch(GatewayError):

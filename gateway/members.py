@@ -29,7 +29,7 @@ KEEPER: Final = Context(HUB, "gateway", purpose="SYSADMIN", admin=True)
 """The gateway itself, which keeps the directory."""
 
 QUESTION: Final = "CommunicationRequest"
-"""What a map makes of a message that asks and moves nothing (REF^I13, I15), about the Task."""
+"""What a map makes of a message that moves nothing and wants a reply (REF^I13), about the Task."""
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -122,6 +122,10 @@ class Members:
         context = Context(key.agency, key.id, key.scopes, admin=key.admin)
         self._known[hashed] = (context, time.monotonic())
         return context
+
+    def renew(self) -> None:
+        """Read the members anew, if that was a while ago."""
+        self._refresh(FRESH)
 
     def _refresh(self, age: float) -> bool:
         """Read the members anew if that was over ``age`` seconds ago; whether anything changed."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Literal, NewType, Protocol
 
-from gateway.errors import Issue
+from gateway.errors import Issue, Lack
 
 Resource = dict[str, Any]
 """A FHIR resource as JSON gives it; decimals are ``decimal.Decimal`` and keep their digits."""
@@ -73,6 +73,10 @@ class Closing:
     acknowledgement: Literal["", "commit", "application"] = ""
 
 
+Sequencing = Literal["negotiated", "required", "ignored"]
+"""Whether an agency's MSH-13 counts (v2.8.2 §2.10.1): once it starts the link, always, or never."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agency:
     """A member of the community, as its ``agency.yaml`` describes it.
@@ -80,6 +84,8 @@ class Agency:
     ``timezone`` (IANA) serves timestamps without an offset; ``charset`` is "auto" or a name that
     Python knows. ``authorities`` maps an assigning authority's namespace (CX-4.1) to a system URI.
     ``identifiers`` ((system, value) pairs) and ``aliases`` let a referral's PRD find it.
+    ``tables_kept_by``: who is asked about codes that its tables lack; "" it itself.
+    ``sequence``: whether MSH-13 counts.
     """
 
     id: str
@@ -91,6 +97,8 @@ class Agency:
     identifiers: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     closing: Closing | None = None
+    sequence: Sequencing = "negotiated"
+    tables_kept_by: str = ""
 
     @property
     def organization(self) -> Reference:
@@ -122,6 +130,19 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbered:
+    """A message's place among those of its sender (v2.8.2 §2.10.1).
+
+    ``link`` names the two applications that count; ``number`` is MSH-13 as sent, "" where absent;
+    ``starts``: it is 0 or -1 and nothing but a header, which (re)starts the link or its count.
+    """
+
+    link: str = ""
+    number: str = ""
+    starts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """What arrived, byte for byte, before anybody looked inside.
 
@@ -136,6 +157,7 @@ class Message:
     control_id: str
     raw: bytes
     received: datetime
+    sequence: Numbered = Numbered()
 
 
 class Node(Protocol):
@@ -209,12 +231,14 @@ class Entry:
 
     ``removes`` are top-level elements that the source asked to delete (HL7 v2 ``""``); ``keep``
     those that the hub owns once they are written (a Task's status), so that a resend or a late
-    message can't turn them back.
+    message can't turn them back. ``known`` is where the message names what must be there already:
+    if it isn't, the message is refused. "" where it needn't be.
     """
 
     resource: Resource
     removes: frozenset[str] = frozenset()
     keep: frozenset[str] = frozenset()
+    known: str = ""
 
     @property
     def reference(self) -> Reference:
@@ -227,6 +251,8 @@ class Translation:
     """All that one record led to: ``event`` "REF^I12", ``map`` the map and its version.
 
     ``said`` is when it was said (EVN-2, else MSH-7); None where it doesn't tell to the minute.
+    ``asks`` is set where the record is a question: how that entry stands. Nothing is written then.
+    ``lacks`` are the codes that its tables lack and somebody is to be asked about.
     """
 
     event: str
@@ -234,6 +260,8 @@ class Translation:
     entries: tuple[Entry, ...]
     warnings: tuple[Issue, ...] = ()
     said: datetime | None = None
+    asks: Reference = ""
+    lacks: tuple[Lack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,5 +373,11 @@ class Receipt:
     repeated: bool = False
 
 
-Acknowledge = Callable[[Code, Sequence[Issue]], bytes]
-"""How a receiver words an answer in the sender's own protocol; called before the commit."""
+class Acknowledge(Protocol):
+    """How a receiver words an answer in the sender's own protocol; called before the commit.
+
+    ``expected`` is the sequence number to tell (MSA-4); None where none is in use.
+    """
+
+    def __call__(self, code: Code, issues: Sequence[Issue], expected: int | None = None) -> bytes:  # noqa: D102
+        ...

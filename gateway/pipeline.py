@@ -1,25 +1,26 @@
 """The use cases: the only code that joins the stages or opens a transaction.
 
-``accept`` is a record's whole journey from bytes to an answer; ``create``, ``update`` and
-``transaction`` are the same for what arrives as FHIR; ``drain`` is what happens after a commit.
+``accept`` is a record's whole journey from bytes to an answer; what arrives as FHIR goes by
+``exchange`` and is read by ``looking``; ``drain`` is what happens after a commit.
 Whatever changes the hub is one unit of one transaction, and is answered after its fsync.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
-from uuid import uuid4
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission import Hall
+from gateway.asking import Asking
+from gateway.chain import then
 from gateway.deliver.endpoint import Guard
-from gateway.errors import GatewayError, InvalidResource, Unavailable
-from gateway.fhir import bundle, gates, json
-from gateway.fhir.search import parse_query
-from gateway.intake import Outcome, keep, receive, take
+from gateway.errors import GatewayError, Unavailable
+from gateway.exchange import Exchange
+from gateway.intake import Outcome, Understood, keep, receive, take
+from gateway.looking import Looking
 from gateway.members import Members
 from gateway.model import (
     Acknowledge,
@@ -27,14 +28,16 @@ from gateway.model import (
     Context,
     Message,
     Receipt,
-    Stored,
-    ValidResource,
 )
+from gateway.operations import Operations
+from gateway.operations.jobs import PREFIX
 from gateway.outgoing import Outgoing
-from gateway.protect import scopes
-from gateway.protect.least import answers, shown
+from gateway.replays import Enter, Replays, Word
+from gateway.searching import Searching
+from gateway.sequence import Turn
 from gateway.settings import Settings
-from gateway.store import Hub, Kept, Page, Transaction, Written
+from gateway.store import Hub, Kept, Transaction
+from gateway.trail import Trail
 from gateway.translate import Library
 from gateway.understanding import Understanding
 from gateway.work import Work
@@ -44,15 +47,17 @@ T = TypeVar("T")
 NOBODY: Final = ""
 """The agency of a message whose sender nobody declares: kept, and only an admin sees it."""
 
-LETTERS: Final[Mapping[bundle.Method, scopes.Letter]] = {"POST": "c", "PUT": "u", "GET": "r"}
-"""The scope that each method of a transaction's entries asks for."""
-
 
 class Pipeline:
     """The stages over one hub. Without ``work`` nothing is woken: a command's, not a server's."""
 
     def __init__(
-        self, hub: Hub, library: Library, settings: Settings, work: Work | None = None
+        self,
+        hub: Hub,
+        library: Library,
+        settings: Settings,
+        word: Word,
+        work: Work | None = None,
     ) -> None:
         guard = Guard(settings.endpoint_networks)
         self._hub = hub
@@ -62,22 +67,33 @@ class Pipeline:
         self._understanding = Understanding(
             self.members, settings.folders, settings.translators if work else 0
         )
-        self.stop = self._understanding.stop
+        self._word = word
+        self.replay = Replays(hub, self._hall, word, self._journey, self._submit)
+        self.exchange = Exchange(self._hall, self._submit)
+        self.create, self.update = self.exchange.create, self.exchange.update
+        self.patch, self.delete = self.exchange.patch, self.exchange.delete
+        self.bundle = self.exchange.bundle
+        trail = Trail(hub)
+        self.operations = Operations(hub, self._hall, settings, self._submit, trail.note, work)
+        self.looking, self.search = Looking(hub, trail), Searching(hub, trail)
+        self.read, self.vread = self.looking.read, self.looking.vread
+        self.history = self.looking.history
+        self._asking = Asking(hub, self.members)
         self._outgoing = Outgoing(hub, self.members, settings, guard, work)
-        self.drain = self._outgoing.drain
         self.close = self._outgoing.close
 
-    def start(self, word: Callable[[bytes], tuple[str, Acknowledge]]) -> None:
-        """Start the processes that understand, and go on with what a crash left only received.
-
-        ``word`` tells a raw message's control id, and how an answer to it is worded.
-        """
+    def start(self) -> None:
+        """Start the processes that understand, and go on with what a crash left only received."""
         self._understanding.start()
         after = 0
         while (left := self._unfinished(after)) is not None:
             message, after = left
-            control_id, acknowledge = word(message.raw)
-            self.accept(message.agency, message.channel, message.raw, control_id, acknowledge)
+            self.accept(*self._word(message.agency, message.channel, message.raw))
+
+    def stop(self) -> None:
+        """Finish what is in hand of replaying and understanding."""
+        self.replay.stop()
+        self._understanding.stop()
 
     def _unfinished(self, after: int) -> tuple[Message, int] | None:
         with self._hub.read() as reader:
@@ -85,44 +101,40 @@ class Pipeline:
 
     # --- what comes in as HL7 v2 ------------------------------------------------------------------
 
-    def accept(
-        self, agency: str, channel: str, raw: bytes, control_id: str, acknowledge: Acknowledge
-    ) -> Future[Receipt]:
+    def accept(self, message: Message, acknowledge: Acknowledge) -> Future[Receipt]:
         """A message's journey. It is parsed and translated now, and stored in the next group.
 
         The future holds the receipt once the message and all that it led to are on disk. A
         message that fails is kept with its stage and place, and its receipt says AE or AR. The
         same bytes under the same control id get the first answer again, and make nothing new; if
-        they failed they are tried again, since the map may have been mended.
+        they failed they are tried again, since the map may have been mended. A question's answer
+        (REF^I15) takes the place of what ``acknowledge`` would say.
         """
-        now = datetime.now(UTC)
-        message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
-        receipt: Future[Receipt] = Future()
-        receipt.set_running_or_notify_cancel()  # a sender who leaves doesn't undo what it sent
 
-        def understood(asked: Future[Outcome]) -> None:
-            try:
-                outcome = asked.result()
-                stored = self._submit(
-                    lambda tx: take(self._hall, tx, message, outcome, acknowledge)
-                )
-            except BaseException as fault:  # noqa: BLE001 - handed on to who waits
-                receipt.set_exception(fault)
-            else:
-                stored.add_done_callback(lambda done: _hand_on(done, receipt))
+        def enter(tx: Transaction, outcome: Outcome, word: Acknowledge) -> Receipt:
+            return take(self._hall, tx, message, outcome, word)
 
-        self._understanding(message).add_done_callback(understood)
-        return receipt
+        return self._journey(message, acknowledge, enter)
 
-    def receive(self, agency: str, channel: str, raw: bytes, control_id: str) -> Future[None]:
+    def _journey(self, message: Message, acknowledge: Acknowledge, enter: Enter) -> Future[Receipt]:
+        def submit(outcome: Outcome, word: Acknowledge) -> Future[Receipt]:
+            return self._submit(lambda tx: enter(tx, outcome, word))
+
+        def understood(outcome: Outcome) -> Future[Receipt]:
+            if isinstance(outcome, Understood) and outcome.translation.asks:
+                return then(self._asking(message, outcome, acknowledge), lambda it: submit(*it))
+            return submit(outcome, acknowledge)
+
+        return then(self._understanding(message), understood)
+
+    def receive(self, message: Message, acknowledge: Acknowledge) -> Future[Turn]:
         """Enhanced mode's first half: the future is done once the message's bytes are on disk.
 
+        It holds the message's turn among its sender's; out of turn the message is kept and refused.
         ``accept`` of the same bytes is the second; what a crash leaves between them ``start``
         goes on with. A message without a control id can't be found again, so it isn't for this.
         """
-        now = datetime.now(UTC)
-        message = Message(str(uuid4()), agency, channel, "hl7v2", control_id, raw, now)
-        return self._submit(lambda tx: receive(tx, message))
+        return self._submit(lambda tx: receive(self._hall, tx, message, acknowledge))
 
     def refuse(
         self, message: Message, error: GatewayError, acknowledge: Acknowledge
@@ -133,77 +145,6 @@ class Pipeline:
     def keep(self, message: Message, answer: bytes) -> Future[Receipt]:
         """Keep a batch whose messages were each accepted or kept, and its last answer."""
         return self._submit(lambda tx: keep(tx, message, answer))
-
-    # --- what comes in as FHIR --------------------------------------------------------------------
-
-    def create(self, context: Context, type: str, raw: bytes) -> Future[Stored]:
-        """FHIR ``create``: the resource under an id of ours. Raises Denied, InvalidResource."""
-        scopes.require(context, type, "c")
-        resource = gates.check(json.loads(raw), type=type)
-        change = Change(ValidResource({**resource, "id": str(uuid4())}), "create")
-        return self._submit(lambda tx: self._admit(tx, context, [change])[0])
-
-    def update(
-        self, context: Context, type: str, id: str, raw: bytes, if_match: int | None
-    ) -> Future[tuple[Stored, bool]]:
-        """FHIR ``update``: a new version, or the first one under the client's id (True).
-
-        Raises:
-            Denied: the key's scopes don't cover it.
-            InvalidResource: it isn't R4 JSON of this type and id.
-        """
-        scopes.require(context, type, "u")
-        resource = gates.check(json.loads(raw), type=type)
-        if resource.get("id") != id:
-            raise InvalidResource("the body's id must be the URL's", place=f"{type}.id")
-        change = Change(resource, "update", if_match)
-
-        def unit(tx: Transaction) -> tuple[Stored, bool]:
-            written = self._admit(tx, context, [change])[0]
-            return written, written.change == "create"
-
-        return self._submit(unit)
-
-    def transaction(self, context: Context, raw: bytes) -> Future[bytes]:
-        """FHIR ``transaction``: all of a Bundle's entries or none; the response Bundle's JSON.
-
-        Raises:
-            Denied: the key's scopes don't cover an entry.
-            InvalidResource: an entry that isn't R4, or can't be done.
-        """
-        asked = bundle.requests(gates.check(json.loads(raw), type="Bundle"))
-        for request in asked:
-            scopes.require(context, request.type, LETTERS[request.method])
-        return self._submit(lambda tx: self._transact(tx, context, asked))
-
-    def _transact(
-        self, tx: Transaction, context: Context, asked: Sequence[bundle.Request]
-    ) -> bytes:
-        changes = [
-            Change(
-                ValidResource(request.resource),
-                "create" if request.method == "POST" else "update",
-                request.if_match,
-                request.place,
-            )
-            for request in asked
-            if request.resource is not None
-        ]
-        written = iter(self._admit(tx, context, changes))
-        return bundle.response(
-            [
-                (shown(context, tx.read(context, each.type, each.id)), 200)
-                if each.resource is None
-                else (done := next(written), 201 if done.change == "create" else 200)
-                for each in asked
-            ]
-        )
-
-    def _admit(self, tx: Transaction, context: Context, changes: Sequence[Change]) -> list[Written]:
-        written = admit(self._hall, tx, context, changes, trusted=False)
-        for each in written:
-            tx.audit(context, each.change or "unchanged", each.reference)
-        return written
 
     def _submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
         """Run a unit in the next group; once it is on disk, wake whoever its versions concern."""
@@ -218,44 +159,7 @@ class Pipeline:
         future.add_done_callback(lambda _: self._outgoing.wake(touched))
         return future
 
-    # --- reading ----------------------------------------------------------------------------------
-
-    def read(self, context: Context, type: str, id: str) -> Stored:
-        """FHIR ``read``. Raises Denied, NotFound, Gone."""
-        scopes.require(context, type, "r")
-        with self._hub.read() as reader:
-            return shown(context, reader.read(context, type, id))
-
-    def vread(self, context: Context, type: str, id: str, version: int) -> Stored:
-        """FHIR ``vread``. Raises Denied, NotFound, Gone."""
-        scopes.require(context, type, "r")
-        with self._hub.read() as reader:
-            return shown(context, reader.vread(context, type, id, version))
-
-    def history(self, context: Context, type: str, id: str) -> Sequence[Stored]:
-        """FHIR ``history-instance``, newest first. Raises Denied, NotFound."""
-        scopes.require(context, type, "r")
-        with self._hub.read() as reader:
-            found = reader.history(context, type, id, count=1000).entries
-        return [shown(context, each) for each in found]
-
-    def search(
-        self,
-        context: Context,
-        type: str,
-        pairs: Sequence[tuple[str, str]],
-        *,
-        lenient: bool = False,
-    ) -> Page:
-        """FHIR ``search-type`` over what the caller may see. Raises Denied, InvalidSearch."""
-        scopes.require(context, type, "s")
-        query = parse_query(type, pairs, lenient=lenient)
-        with self._hub.read() as reader:
-            page = reader.search(context, query)
-        seen = [each for each in page.entries if answers(context, query, each)]
-        hidden = len(page.entries) - len(seen)
-        total = None if page.total is None else page.total - hidden
-        return Page(tuple(shown(context, each) for each in seen), total, page.next)
+    # --- what is kept ----------------------------------------------------------------------------
 
     def failed_messages(self, context: Context) -> Sequence[Kept]:
         """The messages that failed, newest first: the caller's own, or all for an admin."""
@@ -275,10 +179,16 @@ class Pipeline:
         self._outgoing.forget()
         return agency
 
+    async def drain(self, key: str) -> None:
+        """One pass of background work: for a subscriber, or a bulk job."""
+        bulk = key.startswith(PREFIX)
+        await (self.operations.bulk.drain(key) if bulk else self._outgoing.drain(key))
+
     def behind(self) -> list[str]:
-        """The subscribers with something to read or to send now."""
+        """Who has something to read or to send, and undone bulk jobs. Releases what waits, too."""
+        self.replay.sweep()
         with self._hub.read() as reader:
-            return reader.behind(datetime.now(UTC))
+            return [*reader.behind(datetime.now(UTC)), *self.operations.jobs.undone()]
 
     def reachable(self) -> bool:
         """Whether the hub answers."""
@@ -288,11 +198,3 @@ class Pipeline:
         except Unavailable:
             return False
         return True
-
-
-def _hand_on(done: Future[T], to: Future[T]) -> None:
-    fault = done.exception()
-    if fault is None:
-        to.set_result(done.result())
-    else:
-        to.set_exception(fault)

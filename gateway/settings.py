@@ -45,12 +45,17 @@ class Settings(BaseSettings):
     mappings: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders searched for agencies and maps, before the shipped ones"
     )
+    profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders of FHIR packages whose profiles $validate knows, too"
+    )
     translators: int = Field(
         default_factory=lambda: max(0, min(4, (os.cpu_count() or 1) - 1)),
         ge=0,
         description="processes that parse and translate beside the one that writes",
     )
     message_limit: int = Field(10 * 2**20, gt=0, description="largest message or body, bytes")
+    import_limit: int = Field(2**30, gt=0, description="largest body of a bulk import, bytes")
+    bulk_keep: float = Field(86400, gt=0, description="so long a bulk job's files are kept")
     idle_timeout: float = Field(600, gt=0, description="an MLLP connection may be silent so long")
     header_timeout: float = Field(10, gt=0, description="an HTTP request's headers must be in")
     body_timeout: float = Field(30, gt=0, description="an HTTP request's body must be in")
@@ -65,7 +70,7 @@ class Settings(BaseSettings):
     demo_once: bool = Field(False, description="`gateway demo` plays its scenes and exits")
     log_level: str = Field("info", description="debug, info, warning or error")
 
-    @field_validator("mappings", mode="before")
+    @field_validator("mappings", "profiles", mode="before")
     @classmethod
     def _folders(cls, value: object) -> object:
         return _split(value, ":") if isinstance(value, str) else value

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import httpx
 
+from gateway.members import Members
+from gateway.settings import Settings
+from gateway.store import open_hub
+from tests.agencies import small_library
+
 SERVE = (sys.executable, "-m", "gateway", "serve")
 ROOT = Path(__file__).resolve().parents[1]
 READY_WITHIN = 30.0
@@ -43,6 +48,26 @@ class Process:
         out, _ = await process.communicate()
         assert process.returncode == 0, f"gateway {' '.join(words)} failed"
         return out.decode()
+
+    @property
+    def database(self) -> str:
+        """The URL of the hub that it opens."""
+        settings = Settings(
+            data_dir=Path(self._environment["GATEWAY_DATA_DIR"]),
+            database_url=self._environment.get("GATEWAY_DATABASE_URL", ""),
+        )
+        settings.data_dir.mkdir(exist_ok=True)
+        return settings.database
+
+    def join(self, *ids: str) -> list[str]:
+        """Make agencies members of the hub that it will open: a key of each."""
+        hub = open_hub(self.database)
+        members = Members(hub, small_library())
+        for id in ids:
+            members.add(id, None)
+        keys = [members.add_key(id, admin=False, granted=frozenset()) for id in ids]
+        hub.close()
+        return keys
 
     async def start(self) -> None:
         """Start it, and return when it is ready."""

@@ -11,7 +11,7 @@ import pytest
 from gateway.members import KEEPER
 from gateway.model import Receipt
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import acknowledger
+from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import Hub, open_hub
 from gateway.translate import load
@@ -30,14 +30,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def answers(hub: Hub) -> list[tuple[Sample, Receipt]]:
     settings = Settings()
-    pipeline = Pipeline(hub, load(settings.folders), settings)
+    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
     pipeline.add_agency("cedar-general", None)
 
     def send(sample: Sample) -> Receipt:
-        control_id, acknowledge = acknowledger(sample.raw)
-        return pipeline.accept(
-            "cedar-general", "mllp", sample.raw, control_id, acknowledge
-        ).result()
+        return pipeline.accept(*as_message("cedar-general", "mllp", sample.raw)).result()
 
     return [(sample, send(sample)) for sample in messages()]
 

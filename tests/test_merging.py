@@ -12,7 +12,8 @@ import pytest
 
 from gateway.model import Context, Receipt
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import acknowledger
+from gateway.receive.arrival import as_message
+from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub
 from gateway.translate import load
@@ -27,7 +28,7 @@ SURVIVOR = "99001^^^CEDARGEN^MR"
 @pytest.fixture
 def pipeline(hub: Hub) -> Iterator[Pipeline]:
     settings = Settings()
-    pipeline = Pipeline(hub, load(settings.folders), settings)
+    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
     for agency in ("cedar-general", "food-bank"):
         pipeline.add_agency(agency, None)
     yield pipeline
@@ -35,8 +36,7 @@ def pipeline(hub: Hub) -> Iterator[Pipeline]:
 
 
 def send(pipeline: Pipeline, raw: bytes) -> Receipt:
-    control_id, acknowledge = acknowledger(raw)
-    return pipeline.accept("cedar-general", "mllp", raw, control_id, acknowledge).result()
+    return pipeline.accept(*as_message("cedar-general", "mllp", raw)).result()
 
 
 def adt(event: str, at: str, *segments: str) -> bytes:
@@ -50,7 +50,7 @@ def merged(at: str, survivor: str = SURVIVOR, loser: str = LOSER) -> bytes:
 
 
 def found(pipeline: Pipeline, type: str, context: Context = CLINIC, **query: str) -> list[Any]:
-    page = pipeline.search(context, type, [*query.items(), ("_count", "200")])
+    page = pipeline.search(context, Search(type, [*query.items(), ("_count", "200")])).page
     return [json.loads(each.body) for each in page.entries]
 
 

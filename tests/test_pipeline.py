@@ -22,7 +22,8 @@ from gateway.errors import (
 from gateway.members import KEEPER
 from gateway.model import Context, Receipt, Stored
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import acknowledger
+from gateway.receive.arrival import as_message
+from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub
 from gateway.translate import load
@@ -36,7 +37,7 @@ SAMPLES = shipped("mappings") / "agencies" / "cedar-general"
 @pytest.fixture
 def pipeline(hub: Hub) -> Iterator[Pipeline]:
     settings = Settings(endpoint_networks=("127.0.0.0/8",))
-    pipeline = Pipeline(hub, load(settings.folders), settings)
+    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
     for agency in ("cedar-general", "food-bank", "family-haven"):
         pipeline.add_agency(agency, None)
     yield pipeline
@@ -48,13 +49,14 @@ def sample(name: str) -> bytes:
 
 
 def send(pipeline: Pipeline, raw: bytes, agency: str = "cedar-general") -> Receipt:
-    control_id, acknowledge = acknowledger(raw)
-    return pipeline.accept(agency, "mllp", raw, control_id, acknowledge).result()
+    return pipeline.accept(*as_message(agency, "mllp", raw)).result()
 
 
 def found(pipeline: Pipeline, context: Context, type: str, **query: str) -> list[Any]:
     pairs = [*query.items(), ("_count", "100")]
-    return [json.loads(each.body) for each in pipeline.search(context, type, pairs).entries]
+    return [
+        json.loads(each.body) for each in pipeline.search(context, Search(type, pairs)).page.entries
+    ]
 
 
 def the_task(pipeline: Pipeline, context: Context = CLINIC) -> Any:
@@ -64,8 +66,16 @@ def the_task(pipeline: Pipeline, context: Context = CLINIC) -> Any:
 
 def move(pipeline: Pipeline, context: Context, task: Any, **changes: Any) -> Stored:
     raw = json.dumps({**task, **changes}).encode()
-    stored, _ = pipeline.update(context, "Task", task["id"], raw, None).result()
-    return stored
+    done = pipeline.update(context, "Task", task["id"], raw).result()
+    assert done.stored is not None
+    return done.stored
+
+
+def make(pipeline: Pipeline, context: Context, resource: dict[str, Any]) -> Stored:
+    raw = json.dumps(resource).encode()
+    done = pipeline.create(context, resource["resourceType"], raw).result()
+    assert done.stored is not None
+    return done.stored
 
 
 def needs_of(pipeline: Pipeline, task: Any) -> set[str]:
@@ -152,11 +162,11 @@ def test_the_performer_sees_the_least_of_the_patient_and_can_not_guess_the_rest(
     assert "maritalStatus" in whole
     assert "maritalStatus" not in part
     assert not any(each["system"] + "|" == ssn for each in part["identifier"])
-    assert pipeline.search(BANK, "Patient", [("identifier", ssn)]).total == 0
+    assert pipeline.search(BANK, Search("Patient", [("identifier", ssn)])).page.total == 0
     for raw in (
         pipeline.read(BANK, "Patient", part["id"]).body,
         pipeline.vread(BANK, "Patient", part["id"], 1).body,
-        pipeline.history(BANK, "Patient", part["id"])[0].body,
+        pipeline.history(BANK, "Patient", part["id"]).entries[0].body,
     ):
         assert json.loads(raw) == part
 
@@ -270,8 +280,7 @@ def test_an_outcome_is_seen_by_the_requester_and_ends_the_request(pipeline: Pipe
         "code": {"coding": [{"system": "http://snomed.info/sct", "code": "710925007"}]},
         "subject": task["for"],
     }
-    raw = json.dumps(procedure).encode()
-    made = pipeline.create(BANK, "Procedure", raw).result()
+    made = make(pipeline, BANK, procedure)
     with pytest.raises(NotFound):
         pipeline.read(CLINIC, "Procedure", made.id)
     move(pipeline, BANK, task, status="accepted")
@@ -314,8 +323,7 @@ def test_a_task_grants_nothing_that_its_requester_does_not_own(pipeline: Pipelin
         "focus": task["focus"],
         "for": task["for"],
     }
-    raw = json.dumps(stolen).encode()
-    made = pipeline.create(BANK, "Task", raw).result()
+    made = make(pipeline, BANK, stolen)
     assert pipeline.read(HAVEN, "Task", made.id)
     for type in ("ServiceRequest", "Patient"):
         assert not found(pipeline, HAVEN, type)
@@ -334,14 +342,16 @@ def test_a_transaction_is_all_or_nothing_and_resolves_its_own_names(pipeline: Pi
         "subject": {"reference": "urn:uuid:p"},
     }
     whole = {"resourceType": "Bundle", "type": "transaction", "entry": [entry("s", ask), patient]}
-    answer = json.loads(pipeline.transaction(HAVEN, json.dumps(whole).encode()).result())
-    assert [each["response"]["status"] for each in answer["entry"]] == ["201", "201"]
-    made = answer["entry"][0]["resource"]["subject"]["reference"]
-    assert made == f"Patient/{answer['entry'][1]['resource']['id']}"
+    done = pipeline.bundle(HAVEN, json.dumps(whole).encode()).result().entries
+    assert [each.status for each in done] == [201, 201]
+    asking, asked = (each.stored for each in done)
+    assert asking is not None
+    assert asked is not None
+    assert json.loads(asking.body)["subject"]["reference"] == asked.reference
 
     bad = entry("t", {**ask, "subject": {"reference": "Patient/nobody"}})
     whole["entry"] = [patient, bad]
     with pytest.raises(InvalidResource) as caught:
-        pipeline.transaction(HAVEN, json.dumps(whole).encode()).result()
-    assert caught.value.place == "Bundle.entry[1].resource.ServiceRequest.subject"
+        pipeline.bundle(HAVEN, json.dumps(whole).encode()).result()
+    assert caught.value.place == "Bundle.entry[1].resource.subject"
     assert len(found(pipeline, HAVEN, "Patient")) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.api import build_api
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import take_in
+from gateway.receive.arrival import as_message, take_in
 from gateway.settings import Settings
 from gateway.store import open_hub
 from gateway.translate import load
@@ -25,7 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def pipeline(settings: Settings) -> Iterator[Pipeline]:
     hub = open_hub(settings.database)
-    yield Pipeline(hub, load(settings.folders), settings)
+    yield Pipeline(hub, load(settings.folders), settings, as_message)
     hub.close()
 
 

@@ -45,7 +45,8 @@ def test_a_route_without_a_policy_keeps_the_server_from_starting(
 def test_only_the_few_public_routes_answer_without_a_key(app: Any, nobody: Caller) -> None:
     answered = set()
     for route in app.routes:
-        path = re.sub(r"\{\w+\}", "x", route.path)
+        typed = re.sub(r"\{(resource_type|member)\}", "Task", route.path_format)
+        path = re.sub(r"\{\w+\}", "x", typed)
         for method in route.methods:
             if nobody(method, path).status_code != 401:
                 answered.add(route.path)
@@ -70,6 +71,8 @@ def test_the_document_is_whole_and_the_same_each_time(app: Any) -> None:
 
 def dereferenced(document: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     found: Any = document
+    if "$ref" not in value:  # a row's own
+        return value
     for name in value["$ref"].removeprefix("#/").split("/"):
         found = found[name]
     assert isinstance(found, dict)
@@ -103,8 +106,8 @@ def test_every_example_that_is_sent_is_taken(app: Any, caller: Callable[..., Cal
     assert clinic.post("/fhir/Patient", patient).status_code == 201
     form = document["paths"]["/fhir/{resource_type}/_search"]["post"]["requestBody"]["content"]
     for media, body in form.items():
-        value = body["examples"]["By name"]["value"]
-        path = "/fhir/Patient/_search"
+        value = body["examples"]["Referrals"]["value"]
+        path = "/fhir/Task/_search"
         found = clinic("POST", path, content=value, headers={"content-type": media})
         assert found.json()["entry"]
     message = example(document, "/intake/hl7v2", "post", "A referral")
@@ -167,7 +170,8 @@ def test_what_nobody_foresaw_tells_the_client_nothing_and_the_log_no_value(
     async def failing(call: Call) -> Response:
         raise ValueError(f"secret of {call.path('resource_type')}")
 
-    rows = [replace(row, answer=failing, policy=Policy.PUBLIC) for row in ENDPOINTS[:3]]
+    chosen = [row for row in ENDPOINTS if row.name == "search_type"]
+    rows = [replace(row, answer=failing, policy=Policy.PUBLIC) for row in chosen]
     app = build_api(pipeline, settings, take_in=take_in, ready=lambda: True, endpoints=rows)
     nobody = Caller(app, runner, None)
     with structlog.testing.capture_logs() as logged:

@@ -175,18 +175,6 @@ def transaction(*resources: dict[str, Any], type: str = "transaction") -> dict[s
     return {"resourceType": "Bundle", "type": type, "entry": entries}
 
 
-def test_a_batch_is_refused_and_not_half_done(clinic: Caller) -> None:
-    refused = clinic.post("/fhir", transaction(PATIENT, type="batch"))
-    assert 400 <= refused.status_code < 600
-    assert issue(refused)["code"] == "not-supported"
-
-
-def test_conditional_writes_are_refused_and_never_ignored(clinic: Caller) -> None:
-    refused = clinic.post("/fhir/Patient", PATIENT, if_none_exist="identifier=a|b")
-    assert refused.status_code == 501
-    assert issue(refused)["code"] == "not-supported"
-
-
 @pytest.mark.parametrize(
     ("body", "place"),
     [
@@ -229,13 +217,15 @@ def test_the_body_names_the_same_resource_as_the_url(clinic: Caller) -> None:
         ("GET", "/fhir/Pashent?x=y", 404),
         ("GET", "/fhir/patient/1", 404),
         ("GET", "/fhir/Patient/1/2/3/4", 404),
+        ("GET", "/fhir/Pashent/_history", 404),
         ("GET", "/fhir/Patient/", 404),
         ("GET", "/nowhere", 404),
-        ("DELETE", "/fhir/Patient/1", 405),
-        ("PATCH", "/fhir/Patient/1", 405),
-        ("PUT", "/fhir/Patient", 405),
-        ("GET", "/fhir", 405),
-        ("POST", "/fhir/metadata/_history", 405),
+        ("DELETE", "/fhir/Patient", 400),
+        ("PATCH", "/fhir/Patient", 400),
+        ("PUT", "/fhir/Patient", 400),
+        ("DELETE", "/fhir", 405),
+        ("POST", "/fhir/Patient/1", 405),
+        ("PUT", "/fhir/Patient/1/_history", 405),
     ],
 )
 def test_every_refusal_is_an_outcome(clinic: Caller, method: str, path: str, status: int) -> None:
@@ -245,8 +235,9 @@ def test_every_refusal_is_an_outcome(clinic: Caller, method: str, path: str, sta
 
 
 def test_a_wrong_method_hears_of_all_the_right_ones(clinic: Caller) -> None:
-    assert clinic("DELETE", "/fhir/Patient/1").headers["allow"] == "GET, PUT"
-    assert clinic("DELETE", "/fhir/Patient").headers["allow"] == "GET, POST"
+    instance = clinic("POST", "/fhir/Patient/1").headers["allow"]
+    assert instance == "DELETE, GET, HEAD, PATCH, PUT"
+    assert "GET, HEAD" in clinic("PUT", "/fhir/Patient/1/_history").headers["allow"]
 
 
 @pytest.mark.parametrize(
@@ -334,13 +325,19 @@ def test_the_capability_statement_lists_what_there_is_and_needs_no_key(nobody: C
     statement = nobody.get("/fhir/metadata").json()
     assert (statement["resourceType"], statement["fhirVersion"]) == ("CapabilityStatement", "4.0.1")
     rest = statement["rest"][0]
-    assert [each["code"] for each in rest["interaction"]] == ["transaction"]
+    system = {each["code"] for each in rest["interaction"]}
+    assert {"transaction", "batch", "history-system"} <= system
     task = next(each for each in rest["resource"] if each["type"] == "Task")
+    assert (task["conditionalRead"], task["conditionalDelete"]) == ("full-support", "single")
+    assert task["conditionalCreate"] is task["conditionalUpdate"] is task["updateCreate"] is True
     assert {each["code"] for each in task["interaction"]} == {
         "read",
         "vread",
         "update",
+        "patch",
+        "delete",
         "history-instance",
+        "history-type",
         "create",
         "search-type",
     }

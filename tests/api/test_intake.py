@@ -40,6 +40,24 @@ def test_the_same_message_again_gets_the_same_answer(clinic: Caller) -> None:
     assert first.content == second.content
 
 
+def test_a_status_query_is_answered_by_the_status(clinic: Caller) -> None:
+    id = uuid4().hex[:18]
+
+    def referral(event: str) -> bytes:
+        return (
+            f"MSH|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302||REF^{event}^REF_I12|{event[1:]}{id}|P|2.5.1\r"
+            f"RF1||R|FOOD|||R{id}^CLINIC\rPRD|RP|Powell^Robert\rPID|1||M{id}^^^CLINIC^MR||Rivera^Ana\r"
+        ).encode()
+
+    unknown = clinic("POST", "/intake/hl7v2", content=referral("I15"), headers=HL7)
+    assert (unknown.status_code, msa(unknown.content)[1]) == (422, "AE")
+    clinic("POST", "/intake/hl7v2", content=referral("I12"), headers=HL7)
+    answer = clinic("POST", "/intake/hl7v2", content=referral("I15"), headers=HL7)
+    assert (answer.status_code, msa(answer.content)[1:3]) == (200, ["AA", f"15{id}"])
+    assert b"|RRI^I15^RRI_I12|" in answer.content
+    assert b"\rRF1|P^Pending^HL70283|" in answer.content
+
+
 def test_the_answer_comes_as_plain_text_to_who_asks_for_it(clinic: Caller) -> None:
     headers = {"content-type": "text/plain", "accept": "text/plain"}
     answer = clinic("POST", "/intake/hl7v2", content=adt(uuid4().hex[:20]), headers=headers)
@@ -69,6 +87,18 @@ def test_what_cannot_be_processed_is_kept_and_listed_to_its_sender(
     whole = admin.get(f"/admin/messages/{failed['id']}").json()
     assert base64.b64decode(whole["raw"]) == raw
     assert base64.b64decode(whole["answer"]) == answer.content
+
+
+def test_a_numbered_sender_is_told_which_number_comes_next(clinic: Caller) -> None:
+    def number(raw: bytes, said: bytes) -> bytes:
+        return raw.replace(b"|P|2.5.1", b"|P|2.5.1|" + said).replace(b"|EHR|", b"|COUNTER|")
+
+    start = number(adt("start").split(b"\r")[0] + b"\r", b"-1")
+    heard = []
+    for raw in (start, number(adt("n5"), b"5"), number(adt("n7"), b"7")):
+        answer = clinic("POST", "/intake/hl7v2", content=raw, headers=HL7)
+        heard.append((answer.status_code, msa(answer.content)[1], msa(answer.content)[4]))
+    assert heard == [(200, "AA", "-1"), (200, "AA", "5"), (422, "AE", "6")]
 
 
 def test_what_is_no_message_is_refused_and_kept(clinic: Caller) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from gateway.api import requests
 from gateway.api.refusals import NotAcceptable, RequestError, TooLarge, TooSlow, WrongMedia
-from gateway.errors import Unauthenticated
+from gateway.errors import InvalidResource, Unauthenticated
 
 
 def request(*pieces: bytes, query: str = "", gone: bool = False, **headers: str) -> Request:
@@ -76,6 +76,7 @@ def test_the_scheme_is_read_in_any_case() -> None:
         "application/json",
         "Application/FHIR+JSON; charset=UTF-8",
         'application/fhir+json; fhirVersion=4.0; charset="utf-8"',
+        "",
     ],
 )
 def test_json_by_any_of_its_names_is_read(type: str) -> None:
@@ -84,7 +85,13 @@ def test_json_by_any_of_its_names_is_read(type: str) -> None:
 
 @pytest.mark.parametrize(
     "type",
-    ["", "text/plain", "application/fhir+xml", "application/fhir+json; charset=utf-16", "x"],
+    [
+        "text/plain",
+        "application/fhir+xml",
+        "application/fhir+json; charset=utf-16",
+        "application/fhir+json; fhirVersion=5.0",
+        "x",
+    ],
 )
 def test_another_body_is_refused(type: str) -> None:
     with pytest.raises(WrongMedia):
@@ -155,7 +162,7 @@ def test_if_match_names_a_version(header: str, version: int) -> None:
 
 @pytest.mark.parametrize("header", ["", "*", "W/3", '"a"', 'W/"1", W/"2"', '"' + "9" * 30 + '"'])
 def test_an_if_match_that_names_none_is_refused_and_never_ignored(header: str) -> None:
-    with pytest.raises(RequestError):
+    with pytest.raises(InvalidResource):
         requests.if_match(request(if_match=header))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
 import orjson
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,8 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
+sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
-from tests.process import SERVE, Process, free_port  # noqa: E402
+from tests.bench.scripts import figures, server  # noqa: E402
+from tests.process import SERVE, Process  # noqa: E402
 
 AGENCY = "cedar-general"
 MEMBERS = (AGENCY, "food-bank")
@@ -43,67 +44,39 @@ async def gateway() -> AsyncIterator[int]:
             await process.stop()
 
 
-@contextlib.asynccontextmanager
-async def ceiling() -> AsyncIterator[int]:
-    """The server that only acknowledges; its port."""
-    port = free_port()
-    command = (sys.executable, str(HERE / "ack_only.py"), str(port))
-    process = await asyncio.create_subprocess_exec(*command)
-    try:
-        await _listens(port)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def client(
     port: int, connections: int, messages: int, prefix: str, sample: Path
 ) -> dict[str, float]:
     """Run the client in its own process; its figures."""
-    arguments = (str(port), str(connections), str(messages), prefix, str(sample))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(HERE / "mllp_client.py"),
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    assert process.returncode == 0, "the client failed"
-    figures: dict[str, float] = json.loads(out)
-    return figures
+    return await figures("mllp_client.py", port, connections, messages, prefix, sample)
 
 
-async def bench(messages: int, sample: Path) -> None:
-    """Run both servers at each number of connections; print the table."""
-    print(
-        f"{'server':<10}{'connections':>12}{'msg/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'not AA':>8}"
-    )
-    rates: dict[tuple[str, int], float] = {}
-    for name, server in (("ack-only", ceiling), ("gateway", gateway)):
-        async with server() as port:
+async def measured(messages: int, sample: Path) -> AsyncIterator[tuple[str, int, dict[str, float]]]:
+    """Run both servers at each number of connections; the name, the number and the figures."""
+    for name, serving in (("ack-only", lambda: server("ack_only.py")), ("gateway", gateway)):
+        async with serving() as port:
             await client(port, 4, WARM_UP, "W", sample)
             for connections in CONNECTIONS:
                 count = messages if connections > 1 else messages // 4
-                figures = await client(port, connections, count, f"C{connections}-", sample)
-                rates[name, connections] = figures["rate"]
-                print(
-                    f"{name:<10}{connections:>12}{figures['rate']:>12.0f}{figures['p50']:>12.2f}"
-                    f"{figures['p99']:>12.2f}{figures['refused']:>12.0f}"
-                )
+                prefix = f"C{connections}-"
+                yield name, connections, await client(port, connections, count, prefix, sample)
+
+
+async def bench(messages: int, sample: Path) -> None:
+    """Print the table."""
+    print(
+        f"{'server':<10}{'connections':>12}{'msg/s':>12}{'p50 ms':>12}{'p99 ms':>12}{'not AA':>12}"
+    )
+    rates: dict[tuple[str, int], float] = {}
+    async for name, connections, found in measured(messages, sample):
+        rates[name, connections] = found["rate"]
+        print(
+            f"{name:<10}{connections:>12}{found['rate']:>12.0f}{found['p50']:>12.2f}"
+            f"{found['p99']:>12.2f}{found['refused']:>12.0f}"
+        )
     for connections in CONNECTIONS:
         ratio = rates["ack-only", connections] / rates["gateway", connections]
         print(f"ack-only is {ratio:.1f} times as fast at {connections} connections")
-
-
-async def _listens(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.02)
 
 
 if __name__ == "__main__":

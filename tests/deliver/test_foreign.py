@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -27,6 +25,7 @@ from gateway.deliver import Doors
 from gateway.deliver.endpoint import Guard
 from tests.close.cases import APPOINTMENT, BOOKED, ask, case
 from tests.deliver.sinks import delivery, subscriber
+from tests.node import node_modules
 
 Heard = list[tuple[str, str, str]]
 """MSH-9.1, MSH-9.2 and MSH-10 of what a listener understood."""
@@ -118,29 +117,19 @@ async def hl7apy_mllp() -> AsyncIterator[tuple[int, Heard]]:
 
 
 @pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where node-hl7-server is installed; skips without Node, npm or its registry."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("Node and npm aren't installed")
-    folder = tmp_path_factory.mktemp("node")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", "."]
-    try:
-        done = subprocess.run([*command, NODE], cwd=folder, capture_output=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm's registry doesn't answer")
-    if done.returncode:
-        pytest.skip("node-hl7-server can't be installed from npm's registry")
-    return folder
+def node_server() -> Path:
+    """A folder where node-hl7-server is installed."""
+    return node_modules(NODE)
 
 
-def node_hl7(node_modules: Path) -> Listener:
+def node_hl7(installed: Path) -> Listener:
     """node-hl7-server in a process of its own."""
 
     @asynccontextmanager
     async def listen() -> AsyncIterator[tuple[int, Heard]]:
         script = Path(__file__).with_name("foreign.mjs")
         process = await asyncio.create_subprocess_exec(
-            "node", script, node_modules, stdout=asyncio.subprocess.PIPE
+            "node", script, installed, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdout is not None
         heard: Heard = []
@@ -176,9 +165,9 @@ def test_listeners_of_python_libraries_take_every_closing_message(listener: List
     assert send_all(listener, sent) == list(sent)
 
 
-def test_the_listener_of_node_hl7_server_takes_every_closing_message(node_modules: Path) -> None:
+def test_the_listener_of_node_hl7_server_takes_every_closing_message(node_server: Path) -> None:
     """On one connection it takes all that came before for new each time: it gets one for each."""
     sent = closing_messages()
-    heard = send_all(node_hl7(node_modules), sent)
+    heard = send_all(node_hl7(node_server), sent)
     first, second, *rest = sent
     assert heard == [first, first, second, second, *rest]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from gateway.errors import InvalidResource, Issue
-from gateway.fhir.capability import capability
+from gateway.fhir.capability import capability, placed
 from gateway.fhir.elements import resource_types
 from gateway.fhir.gates import check
 from gateway.fhir.json import dumps
@@ -101,7 +101,7 @@ def test_all_well_is_an_outcome_too() -> None:
 
 def test_the_capability_statement_is_valid_and_says_what_search_knows() -> None:
     names = ["read", "vread", "search_type", "search_type_post", "transaction", "capabilities"]
-    statement = capability("https://here/fhir", names, at=AT)
+    statement = placed(capability(names, at=AT), "https://here/fhir")
     check(statement)
     rest = statement["rest"][0]
     assert rest["interaction"] == [{"code": "transaction"}]

@@ -23,6 +23,7 @@ from gateway.fhir.search_values import normalise, span
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 DAY = 86_400_000_000
+HOME = "https://here/fhir/Organization/"
 MARCH = 1709251200000000  # 2024-03-01
 
 
@@ -42,15 +43,15 @@ VALUES: dict[tuple[str, str, str], tuple[Value, ...]] = {
     ("Patient", "identifier", r"a\|b\,c\\"): (TokenValue(None, "a|b,c\\"),),
     ("Patient", "_id", "1,2"): (TokenValue(None, "1"), TokenValue(None, "2")),
     ("Patient", "name", "Zoë"): (StringValue("zoe", "Zoë"),),
-    ("Task", "owner", "Organization/1"): (ReferenceValue("Organization", "1", ""),),
+    ("Task", "owner", "Organization/1"): (ReferenceValue("Organization", "1", HOME + "1"),),
     ("Task", "owner", "1"): (ReferenceValue("", "1", ""),),
-    ("Task", "patient", "1"): (ReferenceValue("Patient", "1", ""),),
-    ("Task", "owner:Organization", "1"): (ReferenceValue("Organization", "1", ""),),
+    ("Task", "patient", "1"): (ReferenceValue("Patient", "1", "https://here/fhir/Patient/1"),),
+    ("Task", "owner:Organization", "1"): (ReferenceValue("Organization", "1", HOME + "1"),),
     ("Task", "owner", "http://e.org/Organization/1/_history/2"): (
         ReferenceValue("", "", "http://e.org/Organization/1"),
     ),
     ("Task", "owner", "https://here/fhir/Organization/1"): (
-        ReferenceValue("Organization", "1", ""),
+        ReferenceValue("Organization", "1", HOME + "1"),
     ),
     ("Task", "authored-on", "2024-03-01"): (DateValue("eq", MARCH, MARCH + DAY),),
     ("Task", "_lastUpdated", "gt2024-03-01T00:00:00Z"): (
@@ -120,32 +121,61 @@ def test_what_shapes_the_answer_is_apart() -> None:
     assert (query.count, query.total, query.cursor) == (5, "none", "x")
     assert [name for name, _ in query.pairs] == ["_sort", "_count", "_total", "status"]
     assert parse_query("Task", [("_count", "999999")]).count == MAX_COUNT
-    assert parse_query("Task", []).total == "accurate"
+    assert parse_query("Task", []).total == "cheap"
+    assert parse_query("Task", [("_total", "estimate")]).total == "accurate"
+    assert parse_query("Task", [("_summary", "count"), ("_count", "5")]).count == 0
 
 
 REFUSED = {
     "an unknown parameter": ("Task", "ownr", "x", "ownr", "not-supported"),
-    "a composite": (
+    "half a composite": (
         "Observation",
         "code-value-quantity",
         "x",
         "code-value-quantity",
-        "not-supported",
+        "value",
     ),
     "near": ("Location", "near", "1|2|3|km", "near", "not-supported"),
-    "full text": ("Task", "_text", "x", "_text", "not-supported"),
-    "an include": ("Task", "_include", "Task:owner", "_include", "not-supported"),
-    "a reverse chain": (
+    "full text that is none": ("Task", "_text", "(x", "_text", "value"),
+    "full text of no words": ("Task", "_content", "and", "_content", "value"),
+    "an unknown include": ("Task", "_include", "Task:ownr", "_include", "value"),
+    "an include of no reference": ("Task", "_include", "Task:status", "_include", "value"),
+    "an include's modifier": ("Task", "_include:again", "Task:owner", "_include", "not-supported"),
+    "half a reverse chain": ("Patient", "_has:Task:owner", "x", "_has", "not-supported"),
+    "a reverse chain over no reference": (
         "Patient",
-        "_has:Task:owner:status",
+        "_has:Task:status:code",
         "x",
-        "_has:Task:owner:status",
+        "_has",
         "not-supported",
     ),
-    "a chain": ("Task", "owner.name", "x", "owner", "not-supported"),
-    "a typed chain": ("Task", "owner:Organization.name", "x", "owner", "not-supported"),
+    "a reverse chain from elsewhere": (
+        "Location",
+        "_has:Task:owner:code",
+        "x",
+        "_has",
+        "not-supported",
+    ),
+    "a chain over no reference": ("Task", "status.name", "x", "status", "not-supported"),
+    "a chain to nothing": ("Task", "owner.colour", "x", "owner", "not-supported"),
+    "a chain to what can't be": ("Task", "owner:Location.name", "x", "owner", "not-supported"),
+    "a chain to anything": ("Task", "focus.status", "x", "focus", "not-supported"),
+    "a chain without end": (
+        "Location",
+        "partof." * 6 + "name",
+        "x",
+        None,
+        "too-costly",
+    ),
+    "contained": ("Task", "_contained", "true", "_contained", "not-supported"),
+    "a current list": ("Task", "_list", "$current-problems", "_list", "not-supported"),
+    "a value set from elsewhere": ("Task", "code:in", "http://e.org/v", "code", "not-supported"),
+    "a hierarchy from elsewhere": ("Task", "code:below", "http://e.org|a", "code", "not-supported"),
+    "a hierarchy of no url": ("ValueSet", "url:below", "urn:oid:1", "url", "value"),
+    "half a typed identifier": ("Patient", "identifier:of-type", "a|b", "identifier", "value"),
+    "a composite's order": ("Observation", "_sort", "code-value-date", "_sort", "not-supported"),
+    "a bad summary": ("Task", "_summary", "some", "_summary", "value"),
     "another kind's modifier": ("Task", "status:exact", "x", "status", "not-supported"),
-    "a modifier not built yet": ("Task", "code:in", "x", "code", "not-supported"),
     "an empty modifier": ("Task", "code:", "x", "code", "not-supported"),
     "_id missing": ("Task", "_id:missing", "true", "_id", "not-supported"),
     "an empty value": ("Task", "owner", "", "owner", "value"),
@@ -174,7 +204,7 @@ def test_what_is_not_understood_is_refused_by_name(reason: str) -> None:
 
 
 def test_an_unknown_parameter_is_told_the_valid_ones() -> None:
-    with pytest.raises(InvalidSearch, match=r"_count, _id, .*owner, .*status"):
+    with pytest.raises(InvalidSearch, match=r"_count, .*_id, .*owner, .*status"):
         parse_query("Task", [("ownr", "x")])
 
 
@@ -198,7 +228,9 @@ def test_criteria_of_a_subscription_are_a_search() -> None:
     assert query.type == "Task"
     assert len(query.criteria[1].values) == 2
     assert parse_criteria("Task").criteria == ()
-    for bad in ("Nothing?a=b", "?a=b", "", "Task?owner="):
+    refused = ["owner:Organization.name=x", "_has:Task:part-of:code=x", "code:text=x", "_content=x"]
+    refused += ["_sort=code", "_include=Task:owner", "_list=1"]
+    for bad in ("Nothing?a=b", "?a=b", "", "Task?owner=", *(f"Task?{one}" for one in refused)):
         with pytest.raises(InvalidSearch):
             parse_criteria(bad)
 
