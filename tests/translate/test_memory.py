@@ -10,7 +10,7 @@ import pytest
 from gateway.model import Agency, Translation
 from gateway.parse.er7 import parse
 from gateway.translate import Library, translate
-from gateway.translate.memory import REMEMBERED, copied
+from gateway.translate.memory import REMEMBERED
 from tests.translate.maps import HEADER, library, message, run
 
 CX = {
@@ -87,16 +87,6 @@ def test_an_escape_that_nobody_knows_is_reported_in_each_message(loaded: Library
         record = parse(message("PID|1||7\\Q\\7"))
         translate(loaded, agency, record)
         assert [issue.place for issue in record.warnings] == ["PID-3"]
-
-
-def test_what_was_remembered_is_nobodys_to_change(loaded: Library) -> None:
-    agency = loaded.agencies["one"]
-    segment = "PID|1||77^^^&1.2.3&ISO^^^20240101"
-    expected = copied(identifiers(made(loaded, agency, segment)))
-    for _ in range(2):
-        found = identifiers(made(loaded, agency, segment))
-        assert found == expected
-        found[0]["period"]["start"] = "1900"  # type: ignore[index]
 
 
 def test_times_go_by_the_message_s_own_offset(loaded: Library) -> None:
