@@ -35,17 +35,8 @@ _TYPE_LEVEL: Final = (
 _SYSTEM_LEVEL: Final = ("transaction", "batch", "search-system", "history-system")
 _REFERENCES: Final = ["literal", "logical", "enforced"]
 _SECURITY: Final[Resource] = {
-    "service": [
-        {
-            "coding": [
-                {
-                    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-                    "code": "SMART-on-FHIR",
-                }
-            ],
-            "text": "SMART v2 system scopes",
-        }
-    ],
+    # SMART-on-FHIR isn't named: nobody can get a token by OAuth here.
+    "service": [{"text": "a key as bearer token, bounded by SMART v2 system scopes"}],
     "description": "A key of a member agency, as a bearer token; SMART v2 system scopes bound it.",
 }
 

@@ -25,6 +25,7 @@ needs_profile = pytest.mark.skipif(not FILE.is_file(), reason=f"no profile at {F
 EXPECTATION = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-expectation"
 
 UNMET = {
+    "security SMART-on-FHIR": "bearer keys with SMART v2 scopes, and no OAuth server",
     "Subscription operation status": "topic-based Subscriptions, and $status with them: issue 5",
 }
 
@@ -110,7 +111,7 @@ def test_it_says_that_it_is_a_coordination_platform(statement: dict[str, Any]) -
 @needs_profile
 def test_every_shall_and_should_is_met(statement: dict[str, Any]) -> None:
     asked = demands()
-    unmet = [str(one) for one in asked if not met(one, statement["rest"][0])]
+    unmet = [str(one).strip() for one in asked if not met(one, statement["rest"][0])]
     print(f"{len(asked)} demands, {len(asked) - len(unmet)} met; not: {UNMET}")
     assert len(asked) > 220
     assert unmet == list(UNMET)
@@ -126,7 +127,8 @@ def met(one: Demand, rest: dict[str, Any]) -> bool:
         case "interaction":
             return one.name in {each["code"] for each in ours["interaction"]}
         case "security":
-            return any(one.name == s["coding"][0]["code"] for s in ours["security"]["service"])
+            told = [c for s in ours["security"]["service"] for c in s.get("coding", ())]
+            return one.name in {each["code"] for each in told}
         case "searchParam":
             return any(same_parameter(one.says, each) for each in ours["searchParam"])
         case "operation":
