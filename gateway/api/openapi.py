@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from gateway.api.endpoint import Docs, Endpoint
 from gateway.api.examples import ID, outcome
 from gateway.api.requests import FHIR
-from gateway.fhir.compartments import compartment
+from gateway.fhir.compartments import owners
 from gateway.fhir.elements import resource_types
 from gateway.protect.policy import Policy
 
@@ -145,7 +145,7 @@ PARAMETERS: Final[dict[str, Json]] = {
         "resource_type",
         "Whose compartment it is",
         "Patient",
-        enum=[type for type in sorted(resource_types()) if compartment(type)],
+        enum=list(owners()),
     ),
     "member": _path("member", "A type of what is in it, or `*`", "ServiceRequest"),
     "job_id": _path("job_id", "The job's id, from `Content-Location`", ID.replace("-", "")),

@@ -23,6 +23,12 @@ def compartment(type: str) -> Mapping[str, tuple[str, ...]]:
     return {member: codes for member, codes in found.items() if codes}
 
 
+@cache
+def owners() -> tuple[str, ...]:
+    """The types that have a compartment."""
+    return tuple(sorted(load("compartments")))
+
+
 def _refers(member: str, code: str, type: str) -> bool:
     one = parameters(member).get(code)
     return one is not None and one.kind == "reference" and type in (one.targets or (type,))
