@@ -113,7 +113,10 @@ class Jobs:
         folder.mkdir(parents=True)
         if body is not None:
             body.replace(folder / "input")
+            _sync(folder / "input")
         self.save(job)
+        for above in (folder.parent, self._folder):
+            _sync(above)
         self._wake(PREFIX + id)
         return job
 
@@ -160,6 +163,7 @@ class Jobs:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(folder / "job.json")
+            _sync(folder)
 
     def end(self, job: Job, status: Status, reason: str = "") -> Job:
         """A job is over."""
@@ -198,3 +202,12 @@ class Jobs:
             job = self.find(path.parent.name)
             if job is not None:
                 yield job
+
+
+def _sync(path: Path) -> None:
+    """Have a file's content, or a folder's names, on disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
