@@ -1,4 +1,4 @@
-"""One future after another, without a thread that waits."""
+"""Futures: one after another, without a thread that waits; and of what is at hand."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def then(first: Future[S], step: Callable[[S], Future[T]]) -> Future[T]:
 
     first.add_done_callback(go_on)
     return last
+
+
+def at_hand(value: T) -> Future[T]:
+    """A future of what is known already."""
+    future: Future[T] = Future()
+    future.set_result(value)
+    return future
 
 
 def _hand_on(done: Future[T], to: Future[T]) -> None:

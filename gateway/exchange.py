@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
 from gateway.admission import Change, Hall, admit
-from gateway.chain import then
+from gateway.chain import at_hand, then
 from gateway.errors import (
     GatewayError,
     InvalidResource,
@@ -155,12 +155,12 @@ class Exchange:
         asked = json.loads(raw)
         if bundle.kind(asked) == "batch":
             done = self._batch(context, bundle.batch(asked), ())
-            return then(done, lambda entries: _ready(Answered("batch", entries)))
+            return then(done, lambda entries: at_hand(Answered("batch", entries)))
         requests = bundle.transaction(gates.check(asked, type="Bundle"))
         for each in requests:
             _allow(context, each)
         found = self._submit(lambda tx: _perform(self._hall, tx, context, requests))
-        return then(found, lambda entries: _ready(Answered("transaction", tuple(entries))))
+        return then(found, lambda entries: at_hand(Answered("transaction", tuple(entries))))
 
     def _alone(self, context: Context, request: Request) -> Future[Done]:
         _allow(context, request)
@@ -174,19 +174,13 @@ class Exchange:
     ) -> Future[tuple[Done, ...]]:
         """Some entries in one unit, then the others."""
         if not left:
-            return _ready(done)
+            return at_hand(done)
         now, later = left[:TOGETHER], left[TOGETHER:]
 
         def unit(tx: Transaction) -> tuple[Done, ...]:
             return tuple(_apart(self._hall, tx, context, each) for each in now)
 
         return then(self._submit(unit), lambda some: self._batch(context, later, (*done, *some)))
-
-
-def _ready(value: T) -> Future[T]:
-    future: Future[T] = Future()
-    future.set_result(value)
-    return future
 
 
 def _allow(context: Context, request: Request) -> None:

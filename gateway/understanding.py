@@ -27,6 +27,7 @@ from typing import Final
 
 import structlog
 
+from gateway.chain import at_hand
 from gateway.errors import GatewayError
 from gateway.intake import Outcome, Understood, meant, nobodys
 from gateway.members import Members
@@ -73,10 +74,10 @@ class Understanding:
         """What a message means. Never fails: why nobody can tell is an outcome too."""
         source = self._members.source(message.agency)
         if source is None:
-            return _done(nobodys())
+            return at_hand(nobodys())
         child = self._child(message.agency)
         if child is None:
-            return _done(self._here(message))
+            return at_hand(self._here(message))
         outcome: Future[Outcome] = Future()
         child.understand(source, message).add_done_callback(
             lambda asked: self._told(asked, message, child, outcome)
@@ -91,11 +92,11 @@ class Understanding:
         return child if child is not None and child.ready else None
 
     def _told(
-        self, asked: Future[Sent], message: Message, child: _Child, outcome: Future[Outcome]
+        self, asked: Future[Outcome], message: Message, child: _Child, outcome: Future[Outcome]
     ) -> None:
         fault = asked.exception()
         if fault is None:
-            outcome.set_result(_unpacked(asked.result()))
+            outcome.set_result(asked.result())
             return
         if isinstance(fault, Gone):
             self._replace(child)
@@ -117,6 +118,10 @@ class Gone(Exception):
     """The process that was asked is no more."""
 
 
+class Failed(Exception):
+    """The process that was asked couldn't say; the text is the kind of its fault."""
+
+
 class _Child:
     """One process, and what is asked of it in order.
 
@@ -133,7 +138,7 @@ class _Child:
         theirs.close()
         self._lock = threading.Lock()
         self._questions: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._waiting: deque[Future[Sent]] = deque()
+        self._waiting: deque[Future[Outcome]] = deque()
         self._threads = [
             threading.Thread(target=each, name="understanding", daemon=True)
             for each in (self._say, self._hear)
@@ -149,9 +154,9 @@ class _Child:
         """The process's own number."""
         return self._process.pid or 0
 
-    def understand(self, source: Source, message: Message) -> Future[Sent]:
-        """Ask it; the future fails with ``Gone`` if it died."""
-        asked: Future[Sent] = Future()
+    def understand(self, source: Source, message: Message) -> Future[Outcome]:
+        """Ask it; the future fails with ``Gone`` if it died, and with ``Failed``."""
+        asked: Future[Outcome] = Future()
         question = pickle.dumps((source, message), pickle.HIGHEST_PROTOCOL)
         with self._lock:
             if not self._gone:
@@ -179,31 +184,28 @@ class _Child:
             self._pipe.send_bytes(_END)
 
     def _hear(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            self.ready = self._pipe.recv_bytes() == _READY
-            while True:
-                self._answer(self._pipe.recv_bytes())
-        self.ready = False
-        with self._lock:
-            self._gone = True
-        self._questions.put(_END)
-        for asked in self._waiting:
-            asked.set_exception(Gone())
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                self.ready = self._pipe.recv_bytes() == _READY
+                while True:
+                    self._answer(self._pipe.recv_bytes())
+        finally:  # whatever ends this thread, nobody waits for it
+            self.ready = False
+            with self._lock:
+                self._gone = True
+            self._questions.put(_END)
+            for asked in self._waiting:
+                asked.set_exception(Gone())
 
     def _answer(self, raw: bytes) -> None:
-        answer = pickle.loads(raw)
+        sent = pickle.loads(raw)
+        answer = sent if isinstance(sent, Failed) else _unpacked(sent)
         with self._lock:
             asked = self._waiting.popleft()
-        if isinstance(answer, Exception) and not isinstance(answer, GatewayError):
+        if isinstance(answer, Failed):
             asked.set_exception(answer)
         else:
             asked.set_result(answer)
-
-
-def _done(outcome: Outcome) -> Future[Outcome]:
-    known: Future[Outcome] = Future()
-    known.set_result(outcome)
-    return known
 
 
 # --- on the way -----------------------------------------------------------------------------------
@@ -257,11 +259,11 @@ def _serve(pipe: Connection, folders: tuple[Path, ...]) -> None:
             pipe.send_bytes(pickle.dumps(_answer(question), pickle.HIGHEST_PROTOCOL))
 
 
-def _answer(question: bytes) -> Sent | Exception:
+def _answer(question: bytes) -> Sent | Failed:
     try:
         return _understand(*pickle.loads(question))
     except Exception as fault:  # noqa: BLE001 - told to who asked, who then does it itself
-        return RuntimeError(type(fault).__name__)
+        return Failed(type(fault).__name__)
 
 
 def _understand(source: Source, message: Message) -> Sent:

@@ -190,7 +190,6 @@ ERRORS: Final[dict[int, tuple[str, str, str, str | None]]] = {
     422: ("Against a rule", "business-rule", "a referral needs a performer", "Task.owner"),
     429: ("Too many", "throttled", "10 jobs are kept already: delete one", None),
     500: ("Our fault", "exception", "the gateway failed; its log says where", None),
-    501: ("Not built", "not-supported", "conditional writes are not supported", None),
     503: ("Try again", "transient", "the gateway can't take it now", None),
 }
 _EMPTY: Final = frozenset({202, 204, 304})

@@ -55,13 +55,6 @@ class WrongMedia(RequestError):
     status = 415
 
 
-class Unbuilt(RequestError):
-    """A part of FHIR that this gateway doesn't have: said, never silently ignored. 501."""
-
-    code = "not-supported"
-    status = 501
-
-
 class Unexpected(GatewayError):
     """Our own fault: 500. What happened stands in the log, not in the answer."""
 

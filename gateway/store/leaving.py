@@ -22,18 +22,23 @@ RECORDS: Final = ("Provenance", "AuditEvent")
 SLOTS: Final = 2**16
 """How many turns there are: criteria that share one only wait for each other."""
 
-_REFERRERS: Final = Statement(
+REFERRING: Final = (
     sa.select(resource.c.type, resource.c.id)
     .distinct()
     .where(
         reference.c.resource == resource.c.key,
         reference.c.target == sa.bindparam("target"),
         reference.c.type == sa.bindparam("of"),
-        *(resource.c.type != sa.literal_column(f"'{each}'") for each in RECORDS),
         sa.not_(resource.c.deleted),
     )
     .order_by(resource.c.type, resource.c.id)
-    .limit(sa.bindparam("count"))
+)
+"""What refers to ``:target`` of type ``:of``, as far as search parameters tell."""
+
+_REFERRERS: Final = Statement(
+    REFERRING.where(*(resource.c.type != sa.literal_column(f"'{each}'") for each in RECORDS)).limit(
+        sa.bindparam("count")
+    )
 )
 _TAKE: Final = insert(turn).values(slot=sa.bindparam("slot"), taken=1)
 _TURN: Final = Statement(

@@ -19,11 +19,12 @@ from gateway.errors import Conflict, Gone, NotFound, PreconditionFailed
 from gateway.model import Context, Reference, Resource, Stored, ValidResource
 from gateway.store.grants import Granting, visible
 from gateway.store.heads import Head, Known, parts
+from gateway.store.leaving import REFERRING
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.prepared import Prepared, prepare
 from gateway.store.search import index
 from gateway.store.session import Session, microseconds, moment
-from gateway.store.tables import reference, resource, version
+from gateway.store.tables import resource, version
 
 Change = Literal["create", "update", "delete"]
 
@@ -65,18 +66,7 @@ _RESOURCE: Final = Statement(
         set_={name: _NEW.excluded[name] for name in _CHANGED},
     )
 )
-_REFERRING: Final = Statement(
-    sa.select(resource.c.type, resource.c.id)
-    .distinct()
-    .where(
-        reference.c.resource == resource.c.key,
-        reference.c.target == sa.bindparam("target"),
-        reference.c.type == sa.bindparam("of"),
-        resource.c.owner == sa.bindparam("owner"),
-        sa.not_(resource.c.deleted),
-    )
-    .order_by(resource.c.type, resource.c.id)
-)
+_REFERRING: Final = Statement(REFERRING.where(resource.c.owner == sa.bindparam("owner")))
 _VERSION: Final = insert_into(version, version.c.sequence)
 
 
