@@ -1,10 +1,10 @@
 """How units of work become transactions.
 
-On SQLite one thread takes all units that wait and commits them together: one fsync serves many
+On SQLite one thread takes all units that wait and commits them together: one sync serves many
 senders, and each unit stands in its own SAVEPOINT, so that one's error leaves the others. Rows that
 need no answer are written for the whole group at once; where these fail, each unit is run again
-alone. On PostgreSQL each unit has its own transaction. Either way a future is resolved after the
-commit.
+alone. On PostgreSQL each unit has its own transaction. Either way a future is resolved when the
+commit is on disk.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from gateway.errors import Unavailable
+from gateway.store.disk import Disk
 from gateway.store.engine import Engine, Retry
 from gateway.store.link import Link
 
@@ -57,13 +60,18 @@ class _Waiting(Generic[T]):
 
 
 class GroupCommit:
-    """The single writer thread of a SQLite file."""
+    """The single writer thread of a SQLite file.
 
-    def __init__(self, engine: Engine) -> None:
+    While a group is on its way to the disk the next one is being run, and is committed once that
+    one is safe: the writer never sleeps for the disk, and a slow disk makes larger groups.
+    """
+
+    def __init__(self, engine: Engine, log: Path) -> None:
         self._engine = engine
+        self._disk = Disk(log)
         self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
-        self._closed = False
+        self._closed = self._ending = False
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -76,58 +84,87 @@ class GroupCommit:
         return waiting.future
 
     def close(self) -> None:
-        """Commit what waits, end the thread, close the file."""
+        """Commit what waits, end the threads, close the file."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
             self._thread.join()
 
     def _work(self) -> None:
-        open_ = True
-        while open_:
-            group, open_ = self._take()
-            if group:
-                self._commit(group)
+        while not self._ending:
+            first = self._next()
+            if first is not None:
+                self._commit(self._group(first))
         self._disconnect()
+        self._disk.close()
 
-    def _take(self) -> tuple[list[_Waiting[Any]], bool]:
-        """All that wait now (at least one), and whether more may come."""
-        group: list[_Waiting[Any]] = []
-        while len(group) < _GROUP:
-            try:
-                waiting = self._queue.get(block=not group)
-            except queue.Empty:
-                break
-            if waiting is None:
-                return group, False
-            if waiting.future.set_running_or_notify_cancel():
-                group.append(waiting)
-        return group, True
-
-    def _commit(self, group: list[_Waiting[Any]]) -> None:
+    def _next(self, *, block: bool = True) -> _Waiting[Any] | None:
+        """The next unit; None: there is none, or a group is on disk, or ``_ending``."""
         try:
-            self._together(group)
+            waiting = self._queue.get(block=block)
+        except queue.Empty:
+            return None
+        if waiting is None:
+            self._ending = self._closed
+        elif waiting.future.set_running_or_notify_cancel():
+            return waiting
+        return None
+
+    def _group(self, first: _Waiting[Any]) -> Iterator[_Waiting[Any]]:
+        """Units to commit together: what comes until the last group is on disk, and what waits."""
+        count = 1
+        yield first
+        while not self._disk.idle and count < _GROUP and not self._ending:
+            if (waiting := self._next()) is not None:
+                count += 1
+                yield waiting
+        for _ in range(min(self._queue.qsize(), _GROUP - count)):
+            if (waiting := self._next(block=False)) is not None:
+                yield waiting
+        self._disk.wait()
+
+    def _commit(self, units: Iterable[_Waiting[Any]]) -> None:
+        group: list[_Waiting[Any]] = []
+        rest = iter(units)
+        try:
+            self._together(rest, group, eager=isinstance(units, list))
         except BaseException as error:  # noqa: BLE001 - told to every sender; the thread lives on
             self._disconnect()
-            verdict = self._engine.verdict(_origin(error))
-            if len(group) > 1 and not isinstance(verdict, Unavailable):
-                # Rows of one of them, but of which? Each alone, so that the others get through.
-                for waiting in group:
-                    self._commit([waiting])
-                return
+            self._failed([*group, *rest], self._engine.verdict(_origin(error)))
+        else:
+            self._disk.settle(partial(self._settled, group))
+
+    def _failed(self, group: list[_Waiting[Any]], verdict: Exception) -> None:
+        if len(group) > 1 and not isinstance(verdict, Unavailable):
+            # Rows of one of them, but of which? Each alone, so that the others get through.
             for waiting in group:
-                waiting.error = verdict
+                self._disk.wait()
+                self._commit([waiting])
+            return
         for waiting in group:
+            waiting.error = verdict
             waiting.resolve()
 
-    def _together(self, group: list[_Waiting[Any]]) -> None:
+    def _settled(self, group: list[_Waiting[Any]], error: OSError | None) -> None:
+        """On the disk's thread: let the writer go on, then tell those who wait."""
+        self._queue.put(None)
+        for waiting in group:
+            if error is not None:
+                waiting.error = Unavailable("the disk can't take it now")
+            waiting.resolve()
+
+    def _together(
+        self, units: Iterator[_Waiting[Any]], group: list[_Waiting[Any]], *, eager: bool
+    ) -> None:
+        """One transaction of ``units``, each added to ``group`` once it is taken."""
         if self._connection is None:
-            self._connection = self._engine.writes.connect()
+            self._connection = self._connected()
         with self._connection.begin():
-            link = Link(self._engine, self._connection, eager=len(group) == 1)
-            for waiting in group:
+            link = Link(self._engine, self._connection, eager=eager)
+            for waiting in units:
+                group.append(waiting)
                 self._alone(link, waiting)
-            if link.broken:
+            if link.broken or self._disk.failed:
                 raise Unavailable("the database can't take it now")
             link.flush()
 
@@ -142,9 +179,19 @@ class GroupCommit:
             waiting.error = error
             link.roll_back_to("unit")
 
+    def _connected(self) -> sa.Connection:
+        """A connection to a file that holds all that was ever told."""
+        self._disk.reopen()
+        connection = self._engine.writes.connect()
+        if self._disk.failed:
+            self._engine.rescue(connection)
+            self._disk.healed()
+        return connection
+
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._disk.wait()
             connection.invalidate()
             connection.close()
 
@@ -203,4 +250,4 @@ def _origin(error: BaseException) -> BaseException:
 
 def start(engine: Engine) -> Committer:
     """The way of committing that the engine asks for."""
-    return GroupCommit(engine) if engine.grouped else OwnCommit(engine)
+    return OwnCommit(engine) if engine.log is None else GroupCommit(engine, engine.log)

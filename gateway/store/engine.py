@@ -1,8 +1,9 @@
 """SQLite and PostgreSQL: the one place where they differ (DESIGN, sections 2 and 8).
 
-SQLite runs WAL with ``synchronous=FULL``: a commit that returned is on disk. Its log is settled as
-soon as it can be read. On PostgreSQL transactions commit in another order than they began, so each
-version keeps its transaction's number, and the log is read only below the oldest one in flight.
+SQLite runs WAL, and whoever commits syncs the log before anybody is told (``store.disk``). Its log
+of events is settled as soon as it can be read. On PostgreSQL transactions commit in another order
+than they began, so each version keeps its transaction's number, and the log is read only below the
+oldest one in flight.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _READ_PRAGMAS: Final = ("query_only=ON", "cache_size=-4096", "temp_store=MEMORY"
 _WRITE_PRAGMAS: Final = (
     "page_size=2048",  # a row more often than not goes to a page of its own, which is written whole
     "journal_mode=WAL",
-    "synchronous=FULL",
+    "synchronous=NORMAL",  # the log is synced by ``store.disk``; checkpoints sync both
     "foreign_keys=ON",
     "cache_size=-32768",
     "temp_store=MEMORY",
@@ -143,12 +144,14 @@ _WORDS_POSTGRESQL: Final = (
 class Engine(Protocol):
     """What the hub needs of a database.
 
-    ``grouped``: one writer thread with group commit. ``error``: the root of the driver's errors.
-    ``batches``: how many rows one insert may carry, the largest first. ``words``: what makes the
-    table for full text.
+    ``grouped``: one writer thread with group commit, which syncs the write-ahead ``log``; else a
+    commit that returned is on disk, and there is no such file (None). ``error``: the root of the
+    driver's errors. ``batches``: how many rows one insert may carry, the largest first. ``words``:
+    what makes the table for full text.
     """
 
     grouped: bool
+    log: Path | None
     batches: tuple[int, ...]
     words: tuple[str, ...]
     error: type[Exception]
@@ -157,6 +160,9 @@ class Engine(Protocol):
 
     def alone(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that no other process shares the database with: to make tables in."""
+
+    def rescue(self, connection: sa.Connection) -> None:
+        """Have on disk, without the log, what it holds. Raises ``Unavailable``."""
 
     def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
         """New values for a table's ``key`` in the transaction that ``ask`` (SQL to rows) is of."""
@@ -178,6 +184,7 @@ class Sqlite:
         if not url.database or url.database == ":memory:":
             raise SettingError("SQLite needs a file", place="GATEWAY_DATABASE_URL")
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.log: Path | None = Path(f"{url.database}-wal")
         connect = {
             "timeout": BUSY,
             "check_same_thread": False,
@@ -196,6 +203,13 @@ class Sqlite:
         """As any write: there is one writer at a time."""
         with self.writes.begin() as connection:
             yield connection
+
+    def rescue(self, connection: sa.Connection) -> None:
+        """All of it goes into the file, which is synced; then the log begins anew."""
+        driver: Any = connection.connection.dbapi_connection
+        ((busy, *_),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise Unavailable("the database can't take it now")
 
     def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
         """Counted up: nobody else writes as long as the transaction lasts."""
@@ -228,6 +242,7 @@ class Postgresql:
     """A server, any number of processes: each unit of work has its own transaction."""
 
     grouped = False
+    log: Path | None = None
     batches: tuple[int, ...] = ()  # psycopg sends an executemany in one go
     words: tuple[str, ...] = _WORDS_POSTGRESQL
     error: type[Exception] = psycopg.Error
@@ -247,6 +262,9 @@ class Postgresql:
         with connection, connection.begin():
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
+
+    def rescue(self, connection: sa.Connection) -> None:
+        """Nothing to do: the server keeps its own log."""
 
     def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
         """From the table's own sequence, some at a time; those that aren't used are let go."""

@@ -13,7 +13,7 @@ from gateway.store import Hub, Transaction
 
 @contextmanager
 def held(hub: Hub) -> Iterator[None]:
-    """Inside, the SQLite writer is busy with a unit, and what is submitted waits for the next."""
+    """Inside, the SQLite writer is busy with a unit, whose group what is submitted joins."""
     busy, release = threading.Event(), threading.Event()
 
     def hold(_: Transaction) -> None:
@@ -24,7 +24,7 @@ def held(hub: Hub) -> Iterator[None]:
     assert busy.wait(30)
     yield
     release.set()
-    done.result()
+    done.exception()
 
 
 def outcome(future: Future[Any]) -> str:
