@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any
 
 from gateway.exchange import Done
@@ -13,7 +12,7 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import Hub
-from gateway.translate import Library, load
+from tests.shipped import library
 
 CLINIC = Context("clinic", "test")
 BANK = Context("bank", "test")
@@ -21,12 +20,6 @@ HAVEN = Context("haven", "test")
 MANY = 32
 JSON_PATCH = "application/json-patch+json"
 BY_NUMBER: Pairs = (("identifier", "urn:x|1"),)
-
-
-@cache
-def library() -> Library:
-    """The maps: the same for every test."""
-    return load(Settings().folders)
 
 
 def opened(hub: Hub) -> Pipeline:

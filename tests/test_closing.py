@@ -9,7 +9,6 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,15 @@ from gateway.receive.mllp import listen
 from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub, open_hub
-from gateway.translate import Library, load, translate
+from gateway.translate import translate
 from tests.close.strictly import strict
 from tests.deliver.sinks import mllp
+from tests.shipped import library
 
 AGENCIES = shipped("mappings") / "agencies"
 CLINICS = ("cedar-general", "northside", "riverside")
 BANK = Context("food-bank", "test")
 EXPIRED = {"coding": [{"code": "expired"}], "text": "Nobody answered in time"}
-
-
-@cache
-def library() -> Library:
-    return load(Settings().folders)
 
 
 @pytest.fixture

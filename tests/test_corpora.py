@@ -14,8 +14,8 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import Hub, open_hub
-from gateway.translate import load
 from tests.corpora import Sample, messages, needs_corpora
+from tests.shipped import library
 
 pytestmark = needs_corpora
 
@@ -30,7 +30,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 @pytest.fixture(scope="module")
 def answers(hub: Hub) -> list[tuple[Sample, Receipt]]:
     settings = Settings()
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
+    pipeline = Pipeline(hub, library(), settings, as_message)
     pipeline.add_agency("cedar-general", None)
 
     def send(sample: Sample) -> Receipt:

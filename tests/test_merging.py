@@ -16,7 +16,7 @@ from gateway.receive.arrival import as_message
 from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub
-from gateway.translate import load
+from tests.shipped import library
 
 CLINIC = Context("cedar-general", "test")
 BANK = Context("food-bank", "test")
@@ -28,7 +28,7 @@ SURVIVOR = "99001^^^CEDARGEN^MR"
 @pytest.fixture
 def pipeline(hub: Hub) -> Iterator[Pipeline]:
     settings = Settings()
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
+    pipeline = Pipeline(hub, library(), settings, as_message)
     for agency in ("cedar-general", "food-bank"):
         pipeline.add_agency(agency, None)
     yield pipeline

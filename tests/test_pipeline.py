@@ -26,7 +26,7 @@ from gateway.receive.arrival import as_message
 from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub
-from gateway.translate import load
+from tests.shipped import library
 
 CLINIC = Context("cedar-general", "test")
 BANK = Context("food-bank", "test")
@@ -37,7 +37,7 @@ SAMPLES = shipped("mappings") / "agencies" / "cedar-general"
 @pytest.fixture
 def pipeline(hub: Hub) -> Iterator[Pipeline]:
     settings = Settings(endpoint_networks=("127.0.0.0/8",))
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
+    pipeline = Pipeline(hub, library(), settings, as_message)
     for agency in ("cedar-general", "food-bank", "family-haven"):
         pipeline.add_agency(agency, None)
     yield pipeline

@@ -18,8 +18,8 @@ from gateway.members import Members
 from gateway.model import Message
 from gateway.settings import Settings, shipped
 from gateway.store import open_hub
-from gateway.translate import load
 from gateway.understanding import Understanding
+from tests.shipped import library
 
 RAW = (shipped("mappings") / "agencies/cedar-general/food-referral.hl7").read_bytes()
 
@@ -39,7 +39,7 @@ def until(true: Callable[[], bool]) -> None:
 @pytest.fixture(scope="module")
 def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Members]:
     hub = open_hub(f"sqlite:///{tmp_path_factory.mktemp('hub') / 'hub.sqlite'}")
-    members = Members(hub, load(Settings().folders))
+    members = Members(hub, library())
     members.add("cedar-general", None)
     yield members
     hub.close()

@@ -13,8 +13,8 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message, take_in
 from gateway.settings import Settings
 from gateway.store import open_hub
-from gateway.translate import load
 from tests.api.calls import Caller
+from tests.shipped import library
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def pipeline(settings: Settings) -> Iterator[Pipeline]:
     hub = open_hub(settings.database)
-    yield Pipeline(hub, load(settings.folders), settings, as_message)
+    yield Pipeline(hub, library(), settings, as_message)
     hub.close()
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +21,7 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import Hub, open_hub
-from gateway.translate import Library, load
+from tests.shipped import library
 
 CLINIC = Context("clinic", "key-1")
 PANTRY = Context("pantry", "key-2")
@@ -41,11 +40,6 @@ def hub(database_url: str) -> Iterator[Hub]:
 def pipeline(hub: Hub, tmp_path: Path, database_url: str) -> Pipeline:
     settings = Settings(data_dir=tmp_path, database_url=database_url)
     return Pipeline(hub, library(), settings, as_message)
-
-
-@cache
-def library() -> Library:
-    return load(Settings().folders)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from gateway.receive.mllp import listen
 from gateway.searching import Search
 from gateway.settings import Settings
 from gateway.store import Hub, Transaction, open_hub
-from gateway.translate import Library, load
+from tests.shipped import library
 
 CLINIC = Context("clinic", "test")
 Ask = Callable[..., Awaitable[list[str]]]
@@ -43,12 +42,6 @@ def pipeline(hub: Hub) -> Iterator[Pipeline]:
 
 def made(hub: Hub) -> Pipeline:
     return Pipeline(hub, library(), Settings(), as_message)
-
-
-@cache
-def library() -> Library:
-    """The shipped maps, read once."""
-    return load(Settings().folders)
 
 
 def adt(accept: str = "", application: str = "", *, mrn: str = "M1", id: str = "") -> bytes:

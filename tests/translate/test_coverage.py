@@ -11,9 +11,10 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.model import Agency
 from gateway.parse.er7 import parse
-from gateway.settings import Settings, shipped
-from gateway.translate import Coverage, Library, load, translate
+from gateway.settings import shipped
+from gateway.translate import Coverage, Library, translate
 from gateway.translate.coverage import Leaf, Recorded, _leaves
+from tests.shipped import library as shipped_library
 from tests.translate.maps import AGENCY, HEADER, library, message
 
 SAMPLES = sorted((shipped("mappings") / "agencies").glob("**/*.hl7"))
@@ -73,9 +74,9 @@ def test_a_message_of_which_nothing_is_made_is_told(tmp_path: Path) -> None:
     assert counted(loaded, "PID|1").refused.total() == 1
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def whole() -> Library:
-    return load(Settings().folders)
+    return shipped_library()
 
 
 def agency_of(loaded: Library, path: Path) -> Agency:

@@ -19,10 +19,10 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import open_hub
-from gateway.translate import load
 from gateway.work import Work
 from tests.api.calls import Caller, issue
 from tests.api.operations.referrals import SSN, created, observation, patient, referred
+from tests.shipped import library
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_what_a_crash_cut_off_the_next_process_finishes(
     made, id = _cut_off(settings)
     hub = open_hub(settings.database)
     work = Work(settings)
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message, work)
+    pipeline = Pipeline(hub, library(), settings, as_message, work)
     work.start(pipeline.drain, pipeline.behind, pipeline.close)
     try:
         end = time.monotonic() + 30
@@ -264,7 +264,7 @@ def test_what_a_crash_cut_off_the_next_process_finishes(
 def _cut_off(settings: Settings) -> tuple[list[str], str]:
     """A hub with seven Patients, and an export of them that began and was left."""
     hub = open_hub(settings.database)
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
+    pipeline = Pipeline(hub, library(), settings, as_message)
     pipeline.members.add("clinic", None, "Clinic")
     context = pipeline.authenticate(pipeline.members.add_key("clinic"))
     made = [str(uuid4()) for _ in range(7)]
@@ -288,7 +288,7 @@ def test_files_are_deleted_when_their_time_is_over(
     settings = Settings(data_dir=tmp_path, bulk_keep=0.001)
     _, id = _cut_off(settings)
     hub = open_hub(settings.database)
-    pipeline = Pipeline(hub, load(settings.folders), settings, as_message)
+    pipeline = Pipeline(hub, library(), settings, as_message)
     try:
         assert pipeline.behind() == [PREFIX + id]
         asyncio.run(pipeline.drain(PREFIX + id))
