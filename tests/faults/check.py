@@ -29,14 +29,19 @@ class Hub:
 
     @classmethod
     async def read(cls, api: str, key: str) -> Hub:
-        """Read all of it, page by page, with the key of its owner."""
+        """Read all of it, page by page, with the key of its owner.
+
+        Tasks come before what they refer to: a build that is still committing (the broken one)
+        may add to what is read later, and takes nothing away from it.
+        """
         headers = {"Authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=60) as client:
+            tasks = await _all(client, f"{api}/Task?_count={PAGE}")
             return cls(
-                await _all(client, f"{api}/ServiceRequest?_count={PAGE}"),
-                await _all(client, f"{api}/Task?_count={PAGE}"),
-                await _all(client, f"{api}/Patient?_count={PAGE}"),
-                await _all(client, f"{api}/Provenance?_count={PAGE}"),
+                requests=await _all(client, f"{api}/ServiceRequest?_count={PAGE}"),
+                tasks=tasks,
+                patients=await _all(client, f"{api}/Patient?_count={PAGE}"),
+                provenances=await _all(client, f"{api}/Provenance?_count={PAGE}"),
             )
 
 
@@ -97,7 +102,9 @@ def _undelivered(journal: Journal, hub: Hub, numbers: dict[str, str]) -> Iterato
     A clinic sends a message after the last one's AA, so its Tasks' events stand in the order of
     its numbers; at least once means that a delivery may come again, but none may come early.
     """
-    about = {task["id"]: numbers[_id(task["focus"]["reference"])] for task in hub.tasks}
+    focused = {task["id"]: _id(task["focus"]["reference"]) for task in hub.tasks}
+    yield from (f"dangling: focus of Task/{id}" for id in focused if focused[id] not in numbers)
+    about = {id: numbers[request] for id, request in focused.items() if request in numbers}
     firsts = list({arrival.delivery: arrival for arrival in reversed(journal.arrivals)}.values())
     firsts.reverse()
     yield from _twice("delivery", (arrival.task for arrival in firsts))
