@@ -141,3 +141,20 @@ def test_a_batch_is_answered_by_a_batch_and_refused_where_its_count_lies(clinic:
     wrong = clinic("POST", "/intake/hl7v2", content=head + messages + b"BTS|3\r", headers=HL7)
     assert wrong.status_code == 400
     assert "ERR||BTS^1^1|" in wrong.text
+
+
+def test_a_file_of_batches_is_answered_by_one_and_422_where_a_message_failed(
+    clinic: Caller,
+) -> None:
+    first, second = (uuid4().hex[:20] for _ in range(2))
+    file, batch = (head + b"|^~\\&|EHR|CLINIC|GATEWAY|HUB|20260302\r" for head in (b"FHS", b"BHS"))
+    sound = batch + adt(first, f"M{first}") + b"BTS|1\r"
+    ailing = batch + adt(second, "") + b"BTS|1\r"
+    raw = file + sound + ailing + b"FTS|2\r"
+    answer = clinic("POST", "/intake/hl7v2", content=raw, headers=HL7)
+    lines = [line.split("|") for line in answer.text.split("\r")]
+    told = [line[1:3] for line in lines if line[0] == "MSA"]
+    assert (answer.status_code, told) == (422, [["AA", first], ["AE", second]])
+    assert (lines[0][0], lines[-2]) == ("FHS", ["FTS", "2"])
+    short = clinic("POST", "/intake/hl7v2", content=raw.replace(b"FTS|2", b"FTS|1"), headers=HL7)
+    assert (short.status_code, "ERR||FTS^1^1|" in short.text) == (400, True)
