@@ -23,7 +23,8 @@ from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
 from gateway.receive import ack, batch
 from gateway.receive.ack import Header, new_control_id, wanted
-from gateway.receive.mllp import Accept, Arrival, OnDisk
+from gateway.receive.mllp import Accept, Arrival
+from gateway.receive.wording import OnDisk
 from gateway.sequence import Turn
 from gateway.settings import Settings
 

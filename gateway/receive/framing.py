@@ -31,6 +31,16 @@ class Deframer:
         self._pending = bytearray()
         self._inside = False
 
+    @property
+    def held(self) -> int:
+        """The bytes of a message that isn't whole yet."""
+        return len(self._pending)
+
+    def give_up(self) -> None:
+        """As if the message had outgrown the limit."""
+        self.overflow = bytes(self._pending)
+        self._pending.clear()
+
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that ``data`` completes, without their frames."""
         messages: list[bytes] = []
@@ -52,8 +62,8 @@ class Deframer:
     def _take(self, piece: bytes) -> None:
         self._pending += piece
         if len(self._pending) > self.limit:
-            self.overflow = bytes(self._pending[: self.limit])
-            self._pending.clear()
+            del self._pending[self.limit :]
+            self.give_up()
 
     def _complete(self) -> bytes:
         self._inside = False

@@ -17,18 +17,19 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, cast
 
 import structlog
 
-from gateway.errors import GatewayError, Issue, ReceiveError, Unavailable
+from gateway.errors import GatewayError, ReceiveError, Unavailable
 from gateway.model import Receipt
-from gateway.receive.ack import Code, Header, acknowledge, new_control_id
+from gateway.receive.ack import Code, Header
 from gateway.receive.batch import peeked
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.keepalive import keep_alive
 from gateway.receive.peer import whose
+from gateway.receive.room import HALVES, Room
+from gateway.receive.wording import Promise, content, word
 
 WINDOW: Final = 16
 """How many messages of one connection may be under way at a time."""
@@ -60,22 +61,16 @@ class Arrival:
     loopback: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
-    """Enhanced mode's first answer (b"" where it isn't asked for), and how to go on after it."""
-
-    answer: bytes
-    then: Callable[[], Future[Receipt]] | None
-
-
-Accept = Callable[[Arrival], Future[Receipt] | Future[OnDisk]]
+Accept = Callable[[Arrival], Promise]
 """Takes an arrival in hand; the future resolves once what it led to is on disk.
 
 In enhanced mode that is first the message itself, then what it led to. b"" isn't sent.
 """
 
-
-_Promise = Future[Receipt] | Future[OnDisk]
+TOO_LARGE: Final = ReceiveError(
+    "the message is larger than this listener takes", code="too-long", condition="207"
+)
+NO_ROOM: Final = Unavailable("too many messages are half received here; send it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +82,7 @@ class _Rules:
     limit: int
     idle_timeout: float
     executor: ThreadPoolExecutor
+    room: Room
 
 
 class _Answer:
@@ -115,6 +111,8 @@ class Connection(asyncio.Protocol):
         self._open_ones = open_ones
         self._loop = asyncio.get_running_loop()
         self._deframer = Deframer(rules.limit)
+        self._why: GatewayError = TOO_LARGE
+        self.held = 0
         self._waiting: deque[bytes] = deque()
         self._answers: deque[_Answer] = deque()
         self._computing = False
@@ -145,6 +143,7 @@ class Connection(asyncio.Protocol):
         self._idle.cancel()
         self._waiting.clear()
         self._answers.clear()
+        self._rules.room.count(self, 0, self._open_ones)
         self._open_ones.discard(self)
 
     def data_received(self, data: bytes) -> None:
@@ -155,6 +154,14 @@ class Connection(asyncio.Protocol):
         if messages:
             self._since = self._loop.time()
             self._waiting.extend(messages)
+        self._rules.room.count(self, self._deframer.held, self._open_ones)
+        self._advance()
+
+    def give_way(self) -> None:
+        """There is no room for its half message."""
+        self._why = NO_ROOM
+        self._deframer.give_up()
+        self._rules.room.count(self, 0, self._open_ones)
         self._advance()
 
     def eof_received(self) -> bool:
@@ -181,7 +188,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and not self._full():
             self._take_up(self._waiting.popleft())
         if self._deframer.overflow is not None and not self._waiting and not self._last:
-            self._refuse_oversize(self._deframer.overflow)
+            self._refuse(self._deframer.overflow)
         self._read(not self._waiting and not self._full())
         self._close_when_done()
 
@@ -195,7 +202,7 @@ class Connection(asyncio.Protocol):
         self._answers.append(answer)
         self._begin(answer, functools.partial(self._rules.accept, arrival))
 
-    def _begin(self, answer: _Answer, accept: Callable[[], _Promise]) -> None:
+    def _begin(self, answer: _Answer, accept: Callable[[], Promise]) -> None:
         if answer.size <= INLINE:
             self._await(answer, _accept(accept))
             return
@@ -203,13 +210,13 @@ class Connection(asyncio.Protocol):
         computed = self._rules.executor.submit(_accept, accept)
         computed.add_done_callback(functools.partial(self._call, self._computed, answer))
 
-    def _computed(self, answer: _Answer, computed: Future[_Promise]) -> None:
+    def _computed(self, answer: _Answer, computed: Future[Promise]) -> None:
         self._computing = False
         if not computed.cancelled():
             self._await(answer, computed.result())
         self._advance()
 
-    def _await(self, answer: _Answer, receipt: _Promise) -> None:
+    def _await(self, answer: _Answer, receipt: Promise) -> None:
         receipt.add_done_callback(functools.partial(self._call, self._answered, answer))
 
     def _call(self, step: Callable[..., None], *arguments: object) -> None:
@@ -217,22 +224,21 @@ class Connection(asyncio.Protocol):
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(step, *arguments)
 
-    def _refuse_oversize(self, beginning: bytes) -> None:
-        """Answer AR after what was asked before, then let the sender finish writing."""
-        error = ReceiveError(
-            "the message is larger than this listener takes", code="too-long", condition="207"
-        )
-        _log.warning("mllp.oversize", agency=self._agency, limit=self._rules.limit)
+    def _refuse(self, beginning: bytes) -> None:
+        """Answer after what was asked before, then let the sender finish writing."""
+        _log.warning("mllp.cut_off", agency=self._agency, **self._why.log())
         head = peeked(beginning)
-        code: Code = "CR" if head is not None and head.enhanced else "AR"
-        self._answers.append(_Answer(head, content=_word(head, code, error.issues)))
+        code: Code = self._why.acknowledgement
+        if head is not None and head.enhanced:
+            code = "CR" if code == "AR" else "CE"
+        self._answers.append(_Answer(head, content=word(head, code, self._why.issues)))
         self._last = True
         self._flush()
 
     # --- answers out ------------------------------------------------------------------------------
 
-    def _answered(self, answer: _Answer, receipt: _Promise) -> None:
-        answer.content, then = _content(answer.header, receipt)
+    def _answered(self, answer: _Answer, receipt: Promise) -> None:
+        answer.content, then = content(answer.header, receipt)
         if then is not None:
             following = _Answer(answer.header, answer.size)
             if answer in self._answers:  # else the sender has left; its message goes on
@@ -355,7 +361,7 @@ async def listen(
     """
     connections: set[Connection] = set()
     executor = ThreadPoolExecutor(1, thread_name_prefix="mllp-large")
-    rules = _Rules(accept, agency, limit, idle_timeout, executor)
+    rules = _Rules(accept, agency, limit, idle_timeout, executor, Room(HALVES * limit))
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(rules, connections),
         host,
@@ -367,7 +373,7 @@ async def listen(
     return Listener(server, connections, executor)
 
 
-def _accept(accept: Callable[[], _Promise]) -> _Promise:
+def _accept(accept: Callable[[], Promise]) -> Promise:
     """Call ``accept``; what it raises, whatever it is, is an answer like any other."""
     try:
         return accept()
@@ -375,25 +381,3 @@ def _accept(accept: Callable[[], _Promise]) -> _Promise:
         failed: Future[Receipt] = Future()
         failed.set_exception(error)
         return failed
-
-
-def _content(
-    head: Header | None, receipt: _Promise
-) -> tuple[bytes, Callable[[], Future[Receipt]] | None]:
-    """The answer: the receipt's own, or an error's in words without values; and what follows."""
-    if receipt.cancelled():
-        error: BaseException | None = Unavailable("the gateway is closing; send it again")
-    else:
-        error = receipt.exception()
-    if error is None:
-        result = receipt.result()
-        return result.answer, result.then if isinstance(result, OnDisk) else None
-    if isinstance(error, GatewayError):
-        _log.warning("mllp.refused", **error.log())
-        return _word(head, error.acknowledgement, error.issues), None
-    _log.error("mllp.failed", error=type(error).__name__)
-    return _word(head, "AE", [Issue("internal error; the message wasn't taken")]), None
-
-
-def _word(head: Header | None, code: Code, issues: tuple[Issue, ...] | list[Issue]) -> bytes:
-    return acknowledge(head, code, issues, at=datetime.now(UTC), control_id=new_control_id())
