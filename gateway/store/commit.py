@@ -59,6 +59,10 @@ class _Waiting(Generic[T]):
             self.future.set_exception(self.error)
 
 
+_AWAKE: Final = _Waiting[Any](lambda _: None)
+"""Queued where the last group is on disk, so that the writer looks whether to commit the next."""
+
+
 class GroupCommit:
     """The single writer thread of a SQLite file.
 
@@ -71,7 +75,7 @@ class GroupCommit:
         self._disk = Disk(log)
         self._queue: queue.SimpleQueue[_Waiting[Any] | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
-        self._closed = self._ending = False
+        self._closed = self._ended = False
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -91,7 +95,7 @@ class GroupCommit:
             self._thread.join()
 
     def _work(self) -> None:
-        while not self._ending:
+        while not self._ended:
             first = self._next()
             if first is not None:
                 self._commit(self._group(first))
@@ -99,14 +103,14 @@ class GroupCommit:
         self._disk.close()
 
     def _next(self, *, block: bool = True) -> _Waiting[Any] | None:
-        """The next unit; None: there is none, or a group is on disk, or ``_ending``."""
+        """The next unit; None: there is none now, or the writer is awake, or has ended."""
         try:
             waiting = self._queue.get(block=block)
         except queue.Empty:
             return None
         if waiting is None:
-            self._ending = self._closed
-        elif waiting.future.set_running_or_notify_cancel():
+            self._ended = True
+        elif waiting is not _AWAKE and waiting.future.set_running_or_notify_cancel():
             return waiting
         return None
 
@@ -114,7 +118,7 @@ class GroupCommit:
         """Units to commit together: what comes until the last group is on disk, and what waits."""
         count = 1
         yield first
-        while not self._disk.idle and count < _GROUP and not self._ending:
+        while not self._disk.idle and count < _GROUP and not self._ended:
             if (waiting := self._next()) is not None:
                 count += 1
                 yield waiting
@@ -147,7 +151,7 @@ class GroupCommit:
 
     def _settled(self, group: list[_Waiting[Any]], error: OSError | None) -> None:
         """On the disk's thread: let the writer go on, then tell those who wait."""
-        self._queue.put(None)
+        self._queue.put(_AWAKE)
         for waiting in group:
             if error is not None:
                 waiting.error = Unavailable("the disk can't take it now")
