@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway.errors import NotFound
 from gateway.fhir import custom_parameters
-from gateway.fhir.query import Query
+from gateway.fhir.query import Late, Query
 from gateway.fhir.search import awaited, parse_query, tested_types
 from gateway.fhir.search_parameters import Parameter
 from gateway.model import HUB, Context
@@ -61,12 +61,19 @@ class Searching:
         """
         with self._hub.read() as reader:
             query = understood(reader, context, asked)
-        for late in awaited(query):
-            self._hub.catch_up(late)
-        with self._hub.read() as reader:
-            page = answered(reader, context, query)
+            waits = awaited(query)
+            page = None if waits else answered(reader, context, query)
+        if page is None:
+            page = self._late(context, query, waits)
         self._trail.note(context, "search", (*page.entries, *page.included))
         return Found(page, query.pairs)
+
+    def _late(self, context: Context, query: Query, waits: Sequence[Late]) -> Page:
+        """Make what isn't made yet, and look again."""
+        for late in waits:
+            self._hub.catch_up(late)
+        with self._hub.read() as reader:
+            return answered(reader, context, query)
 
     def reindex(self) -> int:
         """Make all search rows again, and those of custom parameters now. How many resources."""

@@ -2,8 +2,8 @@
 
 Gate 1 is R4's own JSON schema with what it leaves unsaid (``definitions/build.py``), a few
 microseconds; gate 2 the fhir.resources R4B models, some hundred: dates that don't exist and what
-else a schema can't say. Findings carry the element's path and never a value, so that neither
-library's own texts get out.
+else a schema can't say. What ``agreement`` knows to pass both needn't be shown to them. Findings
+carry the element's path and never a value, so that neither library's own texts get out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import jsonschema_rs
 from pydantic import ValidationError
 
 from gateway.errors import InvalidResource, Issue
+from gateway.fhir.agreement import narrowed
 from gateway.fhir.definitions import load
 from gateway.fhir.elements import refused_types, resource_types
 from gateway.model import Resource, ValidResource
@@ -38,6 +39,8 @@ def check(resource: Resource, *, type: str | None = None, models: bool = True) -
     with one issue a finding.
     """
     name = _type_of(resource, type)
+    if models and agreed(name, resource):
+        return ValidResource(resource)
     issues = list(islice(_schema_issues(name, resource, name), MAX_ISSUES))
     if not issues and models:
         issues = list(islice(_model_issues(name, resource), MAX_ISSUES))
@@ -52,6 +55,7 @@ def prepare(types: Iterable[str]) -> None:
     They are prepared on their first use otherwise.
     """
     for name in types:
+        _agreeing(name)
         _validator(name)
         _model(name)
 
@@ -79,6 +83,24 @@ def _invalid(issues: Sequence[Issue]) -> InvalidResource:
     return InvalidResource(first.text, place=first.place, code=first.code, more=issues[1:])
 
 
+# --- both gates ----------------------------------------------------------------------------------
+
+
+def agreed(name: str, resource: Resource) -> bool:
+    """Whether both gates are known to take it. False says nothing."""
+    return _agreeing(name).is_valid(resource) and all(
+        isinstance(inner, dict)
+        and _unknown(inner.get("resourceType")) is None
+        and agreed(inner["resourceType"], inner)
+        for inner, _ in _inside(name, resource, "")
+    )
+
+
+@cache
+def _agreeing(name: str) -> jsonschema_rs.Draft6Validator:
+    return _compiled(name, narrowed(_reached(name)))
+
+
 # --- gate 1 --------------------------------------------------------------------------------------
 
 
@@ -90,8 +112,12 @@ def _definitions() -> dict[str, Any]:
 
 @cache
 def _validator(name: str) -> jsonschema_rs.Draft6Validator:
-    """The compiled schema of one type; some 5 ms, once. RegexOptions: linear in hostile input."""
-    schema = {"$ref": _DEFINITIONS + name, "definitions": _reached(name)}
+    return _compiled(name, _reached(name))
+
+
+def _compiled(name: str, definitions: dict[str, Any]) -> jsonschema_rs.Draft6Validator:
+    """The schema of one type; some 5 ms, once. RegexOptions: linear in hostile input."""
+    schema = {"$ref": _DEFINITIONS + name, "definitions": definitions}
     return jsonschema_rs.Draft6Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
 
 

@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 64
 _MAX_DIGITS = 100
 _MAX_EXPONENT = 308
 _NAME = re.compile(r"_?[A-Za-z]\w{0,63}", re.ASCII)
+_HOLDERS = (dict, list)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -136,11 +137,14 @@ def _too_deep() -> InvalidResource:
 
 
 def _measure(node: dict[str, Any] | list[Any], depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _too_deep()
-    for child in node.values() if isinstance(node, dict) else node:
-        if isinstance(child, (dict, list)):
-            _measure(child, depth + 1)
+    """All that stands at a depth, then what is inside of it."""
+    level: list[Any] = [node]
+    while level:
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [one for some in inside for one in some if type(one) in _HOLDERS]
+        depth += 1
 
 
 def _check_characters(node: object) -> None:

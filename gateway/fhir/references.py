@@ -18,7 +18,9 @@ def references(resource: Resource) -> Iterator[tuple[str, Reference]]:
     is the Reference's, not its ``reference`` element's.
     """
     type_ = str(resource.get("resourceType", ""))
-    yield from _found(resource, type_, type_)
+    found: list[tuple[str, Reference]] = []
+    _gather(resource, type_, (None, type_), found)
+    return iter(found)
 
 
 def rewrite(resource: Resource, mapping: Mapping[str, Reference]) -> Resource:
@@ -30,20 +32,34 @@ def rewrite(resource: Resource, mapping: Mapping[str, Reference]) -> Resource:
     return _rewritten(resource, str(resource.get("resourceType", "")), mapping)
 
 
-def _found(node: Any, parent: str, place: str) -> Iterator[tuple[str, Reference]]:
+_Way = tuple[Any, str | int]
+"""The way to a node and its last step: it is put into words only where there is a reference."""
+
+
+def _gather(node: Resource, parent: str, way: _Way, found: list[tuple[str, Reference]]) -> None:
     """``parent`` is the type or backbone path that ``node`` is of."""
-    if isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from _found(child, parent, f"{place}[{index}]")
-    elif isinstance(node, dict):
-        inner = str(node.get("resourceType", "")) if parent == "Resource" else parent
+    inner = str(node.get("resourceType", "")) if parent == "Resource" else parent
+    if inner == "Reference":
         literal = node.get("reference")
-        if inner == "Reference" and isinstance(literal, str):
-            yield place, literal
-        members = children(inner)
-        for key, child in node.items():
-            if isinstance(child, (dict, list)) and key in members:
-                yield from _found(child, members[key].parent, f"{place}.{key}")
+        if isinstance(literal, str):
+            found.append((_worded(way), literal))
+    members = children(inner)
+    for key, child in node.items():
+        kind = type(child)
+        if kind is dict:
+            if key in members:
+                _gather(child, members[key].parent, (way, key), found)
+        elif kind is list and key in members:
+            for index, one in enumerate(child):
+                if type(one) is dict:
+                    _gather(one, members[key].parent, ((way, key), index), found)
+
+
+def _worded(way: _Way) -> str:
+    before, step = way
+    if before is None:
+        return str(step)
+    return _worded(before) + (f"[{step}]" if isinstance(step, int) else f".{step}")
 
 
 def _rewritten(node: Resource, parent: str, mapping: Mapping[str, Reference]) -> Resource:

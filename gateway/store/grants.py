@@ -22,7 +22,7 @@ from gateway.store.tables import grants, resource
 def live() -> tuple[sa.ColumnElement[bool], ...]:
     """A grant to ``:me`` or to everybody that is neither revoked nor over at ``:now``."""
     return (
-        sa.or_(grants.c.agency == _ME, grants.c.agency == sa.literal_column("'*'")),
+        sa.or_(grants.c.agency == ME, grants.c.agency == sa.literal_column("'*'")),
         grants.c.revoked.is_(None),
         sa.or_(grants.c.until.is_(None), grants.c.until > _NOW),
     )
@@ -45,10 +45,12 @@ def visible(
 
 def owned(of: sa.FromClause = resource) -> sa.ColumnElement[bool]:
     """Whether the caller reads it whole: its owner, or an administrator."""
-    return sa.or_(of.c.owner == _ME, _ADMIN)
+    return sa.or_(of.c.owner == ME, _ADMIN)
 
 
-_ME: Final = sa.bindparam("me", type_=sa.Text())
+ME: Final = sa.bindparam("me", type_=sa.Text())
+"""Who asks; ``Session.who`` says."""
+
 _NOW: Final = sa.bindparam("now", type_=sa.BigInteger())
 _ADMIN: Final = sa.bindparam("admin", type_=sa.Boolean())
 

@@ -12,12 +12,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from urllib.parse import parse_qsl
 from uuid import NAMESPACE_OID, uuid5
 
 from gateway.fhir.search import parse_query
-from gateway.model import Context, Resource, ValidResource
-from gateway.store import Hub, Transaction, open_hub
+from gateway.model import Context, Resource
+from gateway.store import Hub, open_hub
+from tests.bench import bulk
 from tests.bench.table import head, row
 from tests.store import plans
 
@@ -26,7 +28,6 @@ CLINIC, BANK = Context(AGENCY, "bench"), Context(OTHER, "bench")
 SYSTEM = "urn:oid:2.16.840.1.113883.3.9999.1"
 NAMESAKES = 20
 FEW = 40
-GROUP = 1000
 ROUNDS, ENOUGH = 200, 0.5
 """At most so many rounds of a search, and no more after so many seconds."""
 
@@ -105,17 +106,16 @@ def keeper(number: int, full: int) -> Context:
 def fill(hub: Hub, full: int) -> None:
     """So many resources; the microseconds that one took."""
     began = time.perf_counter()
-    for first in range(0, full // 2, GROUP // 2):
-        numbers = range(first, min(first + GROUP // 2, full // 2))
-
-        def unit(transaction: Transaction, numbers: range = numbers) -> None:
-            for number in numbers:
-                for made in (patient(number), task(number)):
-                    whose = keeper(number, full)
-                    transaction.put(whose, ValidResource(made), interaction="update")
-
-        hub.write(unit)
+    bulk.fill(hub, full, made(full))
     row(f"fill {full:,} in bulk", (time.perf_counter() - began) / full * 1e6, "µs")
+
+
+def made(full: int) -> Iterator[tuple[Context, Resource]]:
+    """Each resource with its owner."""
+    for number in range(full // 2):
+        whose = keeper(number, full)
+        yield whose, patient(number)
+        yield whose, task(number)
 
 
 def show(hub: Hub, full: int) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.store import Hub
+from gateway.store.engine import Engine
+from gateway.store.link import Link
 
 Seen = list[tuple[str, Any]]
+Call = Callable[..., Any]
 
 
 def watched(hub: Hub) -> Seen:
@@ -20,7 +24,24 @@ def watched(hub: Hub) -> Seen:
         seen.append((statement, parameters))
 
     sa.event.listen(hub._engine.reads, "before_cursor_execute", watch)
+    _WATCHED.append((hub._engine, seen))
     return seen
+
+
+_WATCHED: list[tuple[Engine, Seen]] = []
+_TRY = Link._try
+
+
+def _told(link: Link, call: Call, *arguments: Any) -> Any:
+    """What a link runs on the driver's own cursor, where SQLAlchemy has no event."""
+    if len(arguments) == 2:
+        for engine, seen in _WATCHED:
+            if engine is link.engine:
+                seen.append((arguments[0], tuple(arguments[1])))
+    return _TRY(link, call, *arguments)
+
+
+Link._try = _told  # type: ignore[method-assign]
 
 
 def plan(hub: Hub, statement: str, parameters: Any) -> list[str]:
@@ -39,7 +60,7 @@ def is_whole(line: str) -> bool:
 
     All of a type, in no order that anybody asked for, is as much.
     """
-    if "VIRTUAL TABLE INDEX" in line:
+    if "VIRTUAL TABLE INDEX" in line or line == "SCAN CONSTANT ROW":
         return False
     if "sqlite_autoindex_resource_1 (type=?)" in line:
         return True

@@ -234,6 +234,22 @@ def test_a_page_brings_what_was_asked_for_once(filled: Hub) -> None:
         assert result.total == len(result.entries)
 
 
+def test_a_page_brings_what_is_named_by_its_canonical_url(hub: Hub) -> None:
+    url = "http://example.org/Questionnaire/needs"
+    for id, number, owner in (("q1", "1", CLINIC), ("q2", "2", CLINIC), ("q3", "2", PANTRY)):
+        form = {"resourceType": "Questionnaire", "id": id, "status": "active", "url": url}
+        put(hub, owner, {**form, "version": number})
+    for id, named in (("a", f"{url}|2"), ("b", url), ("c", f"{url}|3"), ("d", "http://e.org/x")):
+        answers = {"resourceType": "QuestionnaireResponse", "id": id, "status": "completed"}
+        put(hub, CLINIC, {**answers, "questionnaire": named})
+    for ids, brought in (("a", ["q2"]), ("b", ["q1", "q2"]), ("c", []), ("a,b", ["q1", "q2"])):
+        asked = f"_id={ids}&_include=QuestionnaireResponse:questionnaire"
+        found_there = page(hub, CLINIC, f"QuestionnaireResponse?{asked}").included
+        assert sorted(one.id for one in found_there) == brought, ids
+    typed = "QuestionnaireResponse?_id=b&_include=QuestionnaireResponse:questionnaire:Patient"
+    assert page(hub, CLINIC, typed).included == ()
+
+
 def test_a_page_brings_nothing_that_the_caller_does_not_see(filled: Hub) -> None:
     grant(filled, PANTRY.agency, "Observation/x1", "Observation/x3", "Patient/p1", "Practitioner/g")
     expected = {"Patient/p1", "Observation/x1", "Observation/x3"}

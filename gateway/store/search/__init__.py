@@ -2,10 +2,13 @@
 
 index         what a resource is found by, as rows of the search tables
 comparisons   a value as a condition on such a row
+shapes        a search without its values, by which statements are kept
 conditions    a search's conditions as SQL over ``resource``; chains, ``_has``, compartments
-words         full text: the one table that each engine has in its own way
+choosing      which of them to start from
+words, asked  full text: the one table that each engine has in its own way
 late          rows that are made before the first search for them, not when written
 order, marks  sorting, and where a page starts
 including     what a page brings with it
+statements    what a search runs, compiled once a shape; the ways to a page
 searches      all of it as a Reader's ``search``
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -21,7 +21,6 @@ from gateway.fhir.query import (
     Condition,
     Criterion,
     Has,
-    Kind,
     ReferenceValue,
     Sort,
     TokenValue,
@@ -32,8 +31,17 @@ from gateway.fhir.search_parameters import APART, COLUMNS, hides
 from gateway.store import tables
 from gateway.store.grants import owned, visible
 from gateway.store.search import words
-from gateway.store.search.comparisons import any_of, date, updated_ends, values
-from gateway.store.search.index import TABLE, equal_text, param_key
+from gateway.store.search.choosing import breadth, chosen, is_of_a_moment, together
+from gateway.store.search.comparisons import (
+    among,
+    any_of,
+    date,
+    short,
+    updated_ends,
+    values,
+)
+from gateway.store.search.index import TABLE, param_key
+from gateway.store.search.shapes import bind
 from gateway.store.tables import resource
 
 Sql = sa.ColumnElement[bool]
@@ -50,9 +58,7 @@ class Looked:
     @property
     def is_of_type(self) -> Sql:
         """Whether it is of these types."""
-        if len(self.types) == 1:
-            return self.row.c.type == self.types[0]
-        return self.row.c.type.in_(self.types)
+        return among(self.row.c.type, self.types)
 
     @property
     def is_seen(self) -> Sql:
@@ -78,20 +84,21 @@ def where(looked: Looked, conditions: Sequence[Condition]) -> list[Sql]:
     start = chosen(conditions)
     if start is None:
         return [looked.is_of_type, *(holds(looked, c) for c in conditions)]
-    rest = [holds(looked, c) for c in conditions if c is not start or not _is_exact(looked, c)]
-    return [looked.row.c.key.in_(keys(looked, start)), *rest]
+    beside = together(looked.types, start, conditions)
+    done = {id(c) for c in (start, *beside)} if _is_exact(looked, start) else set()
+    rest = [holds(looked, c) for c in conditions if id(c) not in done]
+    return [looked.row.c.key.in_(keys(looked, start, beside)), *rest]
 
 
-def chosen(conditions: Sequence[Condition]) -> Condition | None:
-    """What to start from; None: from the type or the ids."""
-    if any(isinstance(c, Criterion) and c.param == "_id" for c in conditions):
-        return None
-    return min((c for c in conditions if _can_start(c)), key=breadth, default=None)
+class Stream(NamedTuple):
+    """Rows of a search table in their resources' order: which, and what else these must meet."""
+
+    rows: sa.FromClause
+    first: list[Sql]
+    rest: list[Sql]
 
 
-def streamed(
-    looked: Looked, conditions: Sequence[Condition]
-) -> tuple[sa.FromClause, list[Sql]] | None:
+def streamed(looked: Looked, conditions: Sequence[Condition]) -> Stream | None:
     """The rows to start from in the order of their resources, and all conditions.
 
     Where a search starts from one value, its index has the resources in order already: a page
@@ -105,7 +112,7 @@ def streamed(
     if once is None:
         return None
     first = [rows.c.param == looked.keys(start.param)[0], values(start, rows), *once]
-    return rows, [*first, *(holds(looked, c) for c in conditions if c is not start)]
+    return Stream(rows, first, [holds(looked, c) for c in conditions if c is not start])
 
 
 def _once(start: Criterion, rows: sa.FromClause) -> list[Sql] | None:
@@ -129,59 +136,6 @@ def _first_of_its_systems(rows: sa.FromClause) -> Sql:
     return sa.not_(one.where(*same, other.c.system < rows.c.system).correlate(rows).exists())
 
 
-# --- what to start from --------------------------------------------------------------------------
-
-_NARROW: Final[dict[Kind, float]] = {
-    "reference": 1,
-    "uri": 2,
-    "string": 3,
-    "date": 5,
-    "token": 6,
-    "number": 7,
-    "quantity": 8,
-}
-
-
-def breadth(condition: Condition) -> float:
-    """How much a condition usually finds: a guess, to choose by."""
-    match condition:
-        case Criterion():
-            if condition.param == "identifier" or condition.param in COLUMNS:
-                return 0
-            contains = 10 if condition.modifier == "contains" else 0
-            return _NARROW[condition.kind] + contains
-        case Composite():
-            return max(min(breadth(one) for one in each) for each in condition.alternatives)
-        case Chain():
-            return 0.5 + max(breadth(one) for _, one in condition.targets)
-        case Has():
-            return 0.5 + breadth(condition.meets)
-        case Compartment():
-            return 1.5
-    return 2.5
-
-
-def _can_start(condition: Condition) -> bool:
-    match condition:
-        case Criterion():
-            return condition.param not in COLUMNS and condition.modifier not in ("not", "missing")
-        case Composite():
-            return condition.missing is None
-        case Chain():
-            return all(_can_begin(one) for _, one in condition.targets)
-        case Has():
-            return _can_begin(condition.meets)
-        case Compartment():
-            return not condition.itself
-    return True
-
-
-def _can_begin(condition: Condition) -> bool:
-    return _can_start(condition) or (
-        isinstance(condition, Criterion) and condition.param == "_id" and not condition.modifier
-    )
-
-
 def _is_exact(looked: Looked, condition: Condition) -> bool:
     """Whether ``keys`` are those alone: not of rows apart, nor of several values together."""
     match condition:
@@ -196,15 +150,19 @@ def _is_exact(looked: Looked, condition: Condition) -> bool:
     return True
 
 
-def keys(looked: Looked, condition: Condition) -> Keys:
-    """The keys of the resources that meet a condition, and perhaps of more (``_is_exact``)."""
+def keys(looked: Looked, condition: Condition, beside: Sequence[Criterion] = ()) -> Keys:
+    """The keys of the resources that meet a condition, and perhaps of more (``_is_exact``).
+
+    ``beside`` is what else is asked of the same row.
+    """
     match condition:
         case Criterion():
             rows = TABLE[condition.kind].alias()
             filed = [*looked.keys(condition.param), *looked.apart(condition.param)]
-            return sa.select(rows.c.resource).where(
-                _one_of(rows.c.param, filed), values(condition, rows)
-            )
+            asked = [values(one, rows) for one in (condition, *beside)]
+            if is_of_a_moment(looked.types, condition):
+                asked += [short(condition.values, rows)]
+            return sa.select(rows.c.resource).where(among(rows.c.param, filed), *asked)
         case Composite():
             narrow = [min(each, key=breadth) for each in condition.alternatives]
             return sa.union_all(*(_simple(looked, one) for one in narrow))
@@ -225,10 +183,6 @@ def _simple(looked: Looked, criterion: Criterion) -> sa.Select[int]:
     return found
 
 
-def _one_of(column: sa.ColumnElement[int], wanted: list[int]) -> Sql:
-    return column == wanted[0] if len(wanted) == 1 else column.in_(wanted)
-
-
 def _from_target(looked: Looked, chain: Chain, type: str, meets: Condition) -> sa.Select[int]:
     """From what meets the condition back to what refers to it."""
     to, rows = another(type), tables.reference.alias()
@@ -236,7 +190,7 @@ def _from_target(looked: Looked, chain: Chain, type: str, meets: Condition) -> s
     return (
         sa.select(rows.c.resource)
         .select_from(to.row.join(rows, _refers(rows, to, chain.base)))
-        .where(_one_of(rows.c.param, filed), *where(to, [meets]), to.is_seen)
+        .where(among(rows.c.param, filed), *where(to, [meets]), to.is_seen)
         .correlate(None)
     )
 
@@ -247,7 +201,7 @@ def _refers(rows: sa.FromClause, to: Looked, base: str) -> Sql:
     if not base:
         return sa.and_(rows.c.target == to.row.c.id, rows.c.type == type)
     absolute = sa.literal(f"{base}/{type}/") + to.row.c.id
-    return sa.and_(rows.c.target.in_([to.row.c.id, absolute]), rows.c.type.in_([type, ""]))
+    return sa.and_(rows.c.target.in_([to.row.c.id, absolute]), among(rows.c.type, [type, ""]))
 
 
 def _from_source(looked: Looked, has: Has) -> Keys:
@@ -278,9 +232,9 @@ def _referring(source: Looked, rows: sa.FromClause, filed: list[int], param: str
     """Whether a row is of the parameter, and for the caller to read."""
     apart = source.apart(param)
     if not apart:
-        return _one_of(rows.c.param, filed)
+        return among(rows.c.param, filed)
     return sa.or_(
-        _one_of(rows.c.param, filed), sa.and_(_one_of(rows.c.param, apart), owned(source.row))
+        among(rows.c.param, filed), sa.and_(among(rows.c.param, apart), owned(source.row))
     )
 
 
@@ -298,14 +252,15 @@ def _points(rows: sa.FromClause, to: Looked, base: str) -> Sql:
 
 
 def _in_compartment(one: Compartment, rows: sa.FromClause) -> Sql:
-    target: Sql = sa.and_(rows.c.target == equal_text(one.id), rows.c.type == one.type)
+    id = bind(one.id, "equal")
+    target: Sql = sa.and_(rows.c.target == id, rows.c.type == one.type)
     if one.url:
         target = sa.and_(
-            rows.c.target.in_([equal_text(one.id), equal_text(one.url)]),
-            rows.c.type.in_([one.type, ""]),
+            rows.c.target.in_([id, bind(one.url, "equal")]),
+            among(rows.c.type, [one.type, ""]),
         )
     filed = [param_key(type, param) for type, param in one.params]
-    return sa.and_(target, rows.c.param.in_(filed))
+    return sa.and_(target, among(rows.c.param, filed))
 
 
 # --- of one resource -----------------------------------------------------------------------------
@@ -362,7 +317,7 @@ def _exists(rows: sa.FromClause, conditions: Iterable[Sql], looked: Looked) -> S
 def _of_column(looked: Looked, criterion: Criterion) -> Sql:
     asked: tuple[Any, ...] = criterion.values
     if criterion.param == "_id":
-        found: Sql = looked.row.c.id.in_([value.code or "" for value in asked])
+        found: Sql = looked.row.c.id.in_([bind(value.code or "", "as_is") for value in asked])
     else:
         ends = updated_ends(looked.row.c.updated)
         found = any_of([date(value, ends) for value in asked])
@@ -401,7 +356,7 @@ def _is_inside(looked: Looked, one: Compartment) -> Sql:
     inside = _exists(rows, conditions, looked)
     if not one.itself:
         return inside
-    itself = sa.and_(looked.row.c.type == one.type, looked.row.c.id == one.id)
+    itself = sa.and_(looked.row.c.type == one.type, looked.row.c.id == bind(one.id, "as_is"))
     return sa.or_(inside, itself)
 
 

@@ -7,6 +7,7 @@ there; each only as far as the caller sees it. ``:iterate`` goes on from what wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -75,17 +76,19 @@ def included(select: Select, query: Query, page: Sequence[Entry]) -> list[Row]:
 
 
 def _pointed(select: Select, include: Include, page: Iterable[Entry], base: str) -> Iterable[Entry]:
-    """What resources on the page refer to."""
+    """What resources on the page refer to, by its id or its canonical URL."""
     rows = tables.reference
     sources = [entry for entry in page if include.type in ("*", entry.type)]
-    wanted: set[tuple[str, str]] = set()
+    stated: dict[int, set[tuple[str, str]]] = {}
     for some in _parts([entry.key for entry in sources]):
-        stated = sa.select(rows.c.type, rows.c.target).where(
+        statement = sa.select(rows.c.resource, rows.c.type, rows.c.target).where(
             rows.c.resource == resource.c.key,
             resource.c.key.in_(some),
             _readable(rows, {entry.type for entry in sources}, include.param),
         )
-        wanted |= {found for row in select(stated) if (found := _named(row[0], row[1], base))}
+        for key, type, target in select(statement):
+            stated.setdefault(key, set()).add((type, target))
+    wanted = {found for each in stated.values() for row in each if (found := _named(*row, base))}
     by_type: dict[str, list[str]] = {}
     for type, id in sorted(wanted):
         if include.target in ("", type):
@@ -94,6 +97,42 @@ def _pointed(select: Select, include: Include, page: Iterable[Entry], base: str)
         for part in _parts(ids):
             found_here = _ENTRY.where(_SEEN, resource.c.type == type, resource.c.id.in_(part))
             yield from _entries(select(found_here))
+    urls = {url for each in stated.values() for url in _canonical(each, base)}
+    for url in sorted(urls):
+        yield from _entries(
+            select(_ENTRY.where(_SEEN, _is_called(url, include.target)).limit(MOST))
+        )
+
+
+def _canonical(row: Iterable[tuple[str, str]], base: str) -> set[str]:
+    """The canonical URLs that a resource names; what has a version stands there without it, too."""
+    urls = {target for type, target in row if not type and not _named(type, target, base)}
+    return urls - {url.partition("|")[0] for url in urls if "|" in url}
+
+
+@cache
+def _canonicals() -> list[str]:
+    """The types whose resources have one. A Subscription's ``url`` is its endpoint."""
+    having = (type for type in sorted(resource_types()) if "url" in parameters(type))
+    return [type for type in having if f"{type}.url" in parameters(type)["url"].expression]
+
+
+def _is_called(url: str, target: str) -> sa.ColumnElement[bool]:
+    """Whether a resource, of type ``target`` unless that is "", has a canonical URL (R4 2.26)."""
+    types = [type for type in ([target] if target else _canonicals()) if type in _canonicals()]
+    name, bar, number = url.partition("|")
+    uri, token = tables.uri, tables.token
+    of = (
+        uri.c.param.in_([param_key(type, "url") for type in types]),
+        uri.c.value == equal_text(name),
+    )
+    named = resource.c.key.in_(sa.select(uri.c.resource).where(*of))
+    if not bar:
+        return named
+    filed = token.c.param.in_([param_key(type, "version") for type in types])
+    same = (filed, token.c.code == equal_text(number), token.c.resource == resource.c.key)
+    one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(token).where(*same)
+    return sa.and_(named, one.correlate(resource).exists())
 
 
 def _named(type: str, target: str, base: str) -> tuple[str, str] | None:

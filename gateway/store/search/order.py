@@ -8,7 +8,9 @@ from typing import Any, Final, cast
 import sqlalchemy as sa
 
 from gateway.fhir.query import Kind, Sort
-from gateway.store.search.conditions import Looked, sorted_by
+from gateway.fhir.search_parameters import COLUMNS
+from gateway.store.search.conditions import Looked, Stream, sorted_by
+from gateway.store.search.index import TABLE
 
 Condition = sa.ColumnElement[bool]
 
@@ -22,6 +24,7 @@ _FIRST: Final[dict[Kind, str]] = {  # what an ascending order looks at
     "uri": "value",
 }
 _HIGH: Final = frozenset({"date", "number", "quantity"})  # a descending one looks at "high"
+_PLACE: Final = "at_"
 _TEXT: Final = frozenset({"token", "string", "reference", "uri"})
 
 
@@ -50,12 +53,59 @@ def value(looked: Looked, sort: Sort) -> sa.ColumnElement[Any]:
     return sa.func.coalesce(one, sa.literal(_lacking(sort), column.type))
 
 
-def after(keys: Sequence[tuple[sa.ColumnElement[Any], bool]], place: Sequence[Any]) -> Condition:
-    """Whether a row comes after the one whose ``keys`` (each with: descending) were ``place``."""
+_REST: Final[dict[Kind, tuple[str, ...]]] = {  # what else tells a resource's rows of a value apart
+    "token": ("system",),
+    "string": ("exact",),
+    "date": ("high",),
+    "number": ("high",),
+    "uri": (),
+}
+
+
+def is_streamed(looked: Looked, sorts: Sequence[Sort]) -> bool:
+    """Whether an index has the resources in the order that is asked for."""
+    if len(sorts) != 1 or len(looked.types) > 1:
+        return False
+    (sort,) = sorts
+    if sort.kind not in _REST or sort.param in COLUMNS or looked.apart(sort.param):
+        return False
+    return not (sort.descending and sort.kind in _HIGH)
+
+
+def streamed(
+    looked: Looked, sort: Sort, rest: list[Condition]
+) -> tuple[Stream, sa.ColumnElement[Any]]:
+    """The rows that a resource is sorted by, in order, each resource's first; and their value.
+
+    What has no value has no row.
+    """
+    rows = TABLE[sort.kind].alias()
+    other = TABLE[sort.kind].alias()
+    here, there = (
+        sa.tuple_(*(each.c[name] for name in (_FIRST[sort.kind], *_REST[sort.kind])))
+        for each in (rows, other)
+    )
+    same = (other.c.param == rows.c.param, other.c.resource == rows.c.resource)
+    before = there > here if sort.descending else there < here
+    one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(other)
+    first: list[Condition] = [
+        rows.c.param == looked.keys(sort.param)[0],
+        sa.not_(one.where(*same, before).correlate(rows).exists()),
+    ]
+    return Stream(rows, first, rest), rows.c[_FIRST[sort.kind]]
+
+
+def after(keys: Sequence[tuple[sa.ColumnElement[Any], bool]]) -> Condition:
+    """Whether a row comes after the one whose ``keys`` (each with: descending) are ``at_0`` …"""
     alternatives: list[Condition] = []
     same: list[Condition] = []
-    for (key, descending), at in zip(keys, place, strict=True):
-        bound = sa.literal(at, key.type)
+    for n, (key, descending) in enumerate(keys):
+        bound = sa.bindparam(f"{_PLACE}{n}", type_=key.type)
         alternatives.append(sa.and_(*same, key < bound if descending else key > bound))
         same.append(key == bound)
     return sa.or_(*alternatives)
+
+
+def place(values: Sequence[Any]) -> dict[str, Any]:
+    """The values that ``after`` asks for."""
+    return {f"{_PLACE}{n}": value for n, value in enumerate(values)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -11,21 +12,19 @@ from gateway.fhir.query import Condition, Criterion, Query, ReferenceValue
 from gateway.model import Context
 from gateway.store.link import Row, Statement
 from gateway.store.page import Page
-from gateway.store.resources import CURRENT, STORED, stored
-from gateway.store.search import marks, order
-from gateway.store.search.conditions import Looked, chosen, streamed, where
+from gateway.store.resources import stored
+from gateway.store.search import marks, order, statements
+from gateway.store.search.choosing import is_narrow
 from gateway.store.search.including import Entry, included
 from gateway.store.search.index import equal_text
+from gateway.store.search.shapes import bound
+from gateway.store.search.statements import CHEAP, EXAMINED, FEW, Shape, Way, shaped
 from gateway.store.session import Session
-from gateway.store.tables import reference, resource
+from gateway.store.tables import reference
 
 LARGEST: Final = 1000
 """The most that one page holds."""
 
-CHEAP: Final = 1000
-"""Up to so many are counted where nobody asks for the total: more would take longer than a page."""
-
-_CURRENT: Final = sa.select(resource.c.key, *STORED).where(CURRENT)
 _WRITTEN: Final = Statement(
     sa.select(reference.c.resource).where(reference.c.target == sa.bindparam("target")).limit(1)
 )
@@ -40,24 +39,25 @@ class Searches(Session):
         The total is counted once, for the first page, and goes with its marks.
         """
         query = self._narrowed(query)
-        looked = Looked(query.looks_for)
-        found = sa.and_(*where(looked, query.criteria), looked.is_seen)
+        shape, values = shaped(query)
         count = min(query.count, LARGEST)
+        way = self._way(context, shape, values)
         if count == 0:
-            return Page((), self._how_many(context, found), None)
+            counted = statements.every(shape, _but_order(way))
+            return Page((), self._counted(context, counted, values), None)
         place = None if query.cursor is None else marks.read(self.secret, context, query)
-        rows, keys = self._page(context, query, found, count, place)
+        rows, keys = self._page(context, shape, values, way, count, place)
         more = len(rows) > count
         if place is not None:
             total = place.total
         elif query.total == "none":
             total = None
         else:
-            total = self._total(context, query, found) if more else len(rows)
+            total = self._total(context, query, shape, values, way) if more else len(rows)
         mark = None
         if more:
-            here = marks.Place(total, list(rows[count - 1][-keys:]))
-            mark = marks.write(self.secret, context, query, here)
+            end = marks.Place(total, list(rows[count - 1][-keys:]))
+            mark = marks.write(self.secret, context, query, end)
         page = [Entry(row[0], row[1:-keys]) for row in rows[:count]]
         return Page(
             tuple(stored(entry.row) for entry in page),
@@ -69,33 +69,35 @@ class Searches(Session):
     def _page(
         self,
         context: Context,
-        query: Query,
-        found: sa.ColumnElement[bool],
+        shape: Shape,
+        values: Sequence[Any],
+        way: Way,
         count: int,
         place: marks.Place | None,
-    ) -> tuple[list[Any], int]:
-        """Up to one row more than the page holds, each ending with its sort values and its key."""
-        looked = Looked(query.looks_for)
-        keys: list[tuple[sa.ColumnElement[Any], bool]] = [
-            (order.value(looked, sort), sort.descending) for sort in query.sort
-        ]
-        stream = None if query.sort else streamed(looked, query.criteria)
-        if stream is not None:
-            found = _all_of(looked, *stream)
-            keys.append((stream[0].c.resource, False))
-        else:
-            if not query.sort and len(looked.types) == 1 and chosen(query.criteria) is None:
-                keys.append((resource.c.updated, False))  # as the index of the type has it
-            keys.append((resource.c.key, False))
-        stated = _CURRENT.where(found)
-        if place is not None:
-            stated = stated.where(order.after(keys, place.values))
-        page = (
-            stated.add_columns(*(key for key, _ in keys))
-            .order_by(*(key.desc() if descending else key for key, descending in keys))
-            .limit(count + 1)
-        )
-        return list(self.link.select(page, self.who(context))), len(keys)
+    ) -> tuple[list[Row], int]:
+        """Up to one row more than the page holds, each ending with so many sort values."""
+        statement, keys = statements.page(shape, way, place is not None)
+        here = {"count": count + 1, **order.place(place.values if place else ())}
+        rows = self._rows(context, statement, values, here)
+        if way == "order" and len(rows) <= count:  # what has no value to sort by comes last
+            return self._page(context, shape, values, "start", count, place)
+        return rows, keys
+
+    def _way(self, context: Context, shape: Shape, values: Sequence[Any]) -> Way:
+        """From where it costs least: a search that finds little from there, another from what its
+        caller sees, where that is little, or else from the order that it asks for."""
+        if is_narrow(shape.criteria):
+            return "start"
+        start = statements.candidates(shape, FEW)
+        if start is not None and self._counted(context, start, values) < FEW:
+            return "start"
+        if not context.admin and self._sees_few(context, shape):
+            return "seen"
+        return "order" if order.is_streamed(shape.looked, shape.sort) else "start"
+
+    def _sees_few(self, context: Context, shape: Shape) -> bool:
+        (counts,) = self._rows(context, statements.seen(shape.types), (), {})
+        return sum(counts) <= FEW
 
     def _narrowed(self, query: Query) -> Query:
         """Without the absolute spelling of a reference where nobody wrote it so: most never are."""
@@ -116,21 +118,34 @@ class Searches(Session):
     def _is_there(self, value: ReferenceValue) -> bool:
         return bool(value.url) and bool(self.link.all(_WRITTEN, {"target": equal_text(value.url)}))
 
-    def _total(self, context: Context, query: Query, found: sa.ColumnElement[bool]) -> int | None:
+    def _total(
+        self, context: Context, query: Query, shape: Shape, values: Sequence[Any], way: Way
+    ) -> int | None:
         """How many there are. Unless it was asked for, not where there are very many."""
+        way = _but_order(way)
         if query.total == "accurate":
-            return self._how_many(context, found)
-        looked = Looked(query.looks_for)
-        stream = streamed(looked, query.criteria)
-        if stream is not None:
-            found = _all_of(looked, *stream)
-        some = sa.select(resource.c.key).where(found).limit(CHEAP + 1).subquery()
-        counted = int(self._select(context, sa.select(sa.func.count()).select_from(some))[0][0])
-        return counted if counted <= CHEAP else None
+            return self._counted(context, statements.every(shape, way), values)
+        counted = self._counted(context, statements.some(shape, way), values)
+        if counted > CHEAP:
+            return None
+        start = statements.candidates(shape, EXAMINED) if way == "start" else None
+        if start is not None and self._counted(context, start, values) == EXAMINED:
+            return None  # those that weren't looked at may hold more
+        return counted
 
-    def _how_many(self, context: Context, found: sa.ColumnElement[bool]) -> int:
-        counted = sa.select(sa.func.count(resource.c.key)).where(found)
-        return int(self._select(context, counted)[0][0])
+    def _counted(self, context: Context, statement: Statement, values: Sequence[Any]) -> int:
+        return int(self._rows(context, statement, values, {})[0][0])
+
+    def _rows(
+        self,
+        context: Context,
+        statement: Statement,
+        values: Sequence[Any],
+        more: Mapping[str, Any],
+    ) -> list[Row]:
+        _, names, _ = statement.sql(self.link.engine)
+        given = {**self.who(context), **bound(dict.fromkeys(names), values), **more}
+        return self.link.all(statement, given)
 
     def _included(self, context: Context, query: Query, page: list[Entry]) -> list[Row]:
         if not query.includes or not page:
@@ -141,7 +156,6 @@ class Searches(Session):
         return list(self.link.select(statement, self.who(context)))
 
 
-def _all_of(
-    looked: Looked, rows: sa.FromClause, conditions: list[sa.ColumnElement[bool]]
-) -> sa.ColumnElement[bool]:
-    return sa.and_(rows.c.resource == resource.c.key, looked.is_seen, *conditions)
+def _but_order(way: Way) -> Way:
+    """No order helps to count."""
+    return "start" if way == "order" else way

@@ -6,17 +6,18 @@ under the number after that.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from gateway.fhir.least import least
-from gateway.fhir.query import Asked, Words
+from gateway.fhir.query import Words
 from gateway.fhir.words import content, narrative
 from gateway.model import Resource
 from gateway.store.engine import says, word_list
 from gateway.store.grants import owned
 from gateway.store.link import Statement
+from gateway.store.search.shapes import bind
 
 TABLE: Final = sa.table(
     "words",
@@ -90,23 +91,5 @@ def _document(row: sa.FromClause, asked: Words, which: int) -> sa.ColumnElement[
 
 def _meets(table: sa.FromClause, asked: Words) -> sa.ColumnElement[bool]:
     column = "narrative" if asked.narrative else "content"
-    expressions: tuple[Any, ...] = (
-        sa.literal(f"{column} : ({_for_fts5(asked.asked)})"),
-        sa.literal(_for_tsquery(asked.asked)),
-    )
+    expressions = (bind(asked.asked, f"fts5_{column}"), bind(asked.asked, "tsquery"))
     return says(table.c.words, table.c[column], *expressions)
-
-
-def _for_fts5(asked: Asked) -> str:
-    if isinstance(asked, str):
-        return f'"{asked}"'
-    mark, parts = asked
-    return f" {mark.upper()} ".join(f"({_for_fts5(part)})" for part in parts)
-
-
-def _for_tsquery(asked: Asked) -> str:
-    if isinstance(asked, str):
-        return f"'{asked}'"
-    mark, parts = asked
-    joined = {"and": " & ", "or": " | ", "not": " & !"}[mark]
-    return joined.join(f"({_for_tsquery(part)})" for part in parts)
