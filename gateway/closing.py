@@ -129,14 +129,17 @@ class Closings:
         asked: Record,
         at: datetime,
     ) -> Case:
-        performer = self._members.directory.by_reference(_target(task.get("owner")))
+        performer = _answering(reader, self._members, task)
         answering = self._members.get(performer) if performer else None
+        # A victim service provider that the hub found isn't told to whoever didn't name it.
+        named = self._members.directory.by_reference(_target(task.get("owner"))) == performer
+        hidden = answering is not None and answering.confidential and not named
         return Case(
             original=asked,
             task=task,
             request=_read(reader, context, _target(task.get("focus"))),
             outputs=_outputs(reader, context, task),
-            performer=answering.name if answering else "",
+            performer=answering.name if answering and not hidden else "",
             control_id="",
             at=at,
             acknowledgement=agency.closing.acknowledgement if agency.closing else "",
@@ -147,6 +150,14 @@ def control_id(delivery: Delivery, number: int = 0) -> str:
     """MSH-10 of a delivery's message of that number: 20 characters, the same over all attempts."""
     id_ = delivery.id.replace("-", "").upper()
     return f"{id_[:18]}-{number}" if number else id_[:20]
+
+
+def _answering(reader: Reader, members: Members, task: Resource) -> str | None:
+    """Who answers for a Task: its owner, or whoever took it that the hub asked."""
+    for hop in reversed(reader.hops(str(task["id"]))):
+        if hop.state in ("accepted", "served") and hop.agency:
+            return hop.agency
+    return members.directory.by_reference(_target(task.get("owner")))
 
 
 def _moved(

@@ -1,9 +1,10 @@
 """What the hub does when one Patient takes another's place, whichever way it came in.
 
-Whatever of the same agency refers to the retired Patient refers to its heir from then on, and who
-could read the one can read the other. A Provenance says what was moved, so that it can be undone:
-its targets are the resources, its entities the retired Patient (removal) and the heir (source).
-Found by the search rows: a reference that no R4 search parameter covers stays where it is.
+Whatever of the same agency, or of the hub on its behalf, refers to the retired Patient refers to
+its heir from then on, and who could read the one can read the other. A Provenance says what was
+moved, so that it can be undone: its targets are the resources, its entities the retired Patient
+(removal) and the heir (source). Found by the search rows: a reference that no R4 search parameter
+covers stays where it is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from uuid import uuid4
 from gateway.fhir import gates
 from gateway.fhir.references import rewrite
 from gateway.identify.merge import heir
-from gateway.model import Context, Reference, Resource, Stored
+from gateway.members import KEEPER
+from gateway.model import HUB, Context, Reference, Resource, Stored
 from gateway.store import Transaction
 
 STAYS: Final = frozenset({"Patient", "Provenance"})
@@ -30,12 +32,15 @@ def settle(tx: Transaction, before: Resource | None, stored: Stored) -> None:
     if survivor is None or survivor == heir(before or {}) or tx.owner(survivor) != stored.owner:
         return
     context = Context(stored.owner, "gateway")
-    named = tx.referring(stored.owner, stored.reference)
-    moved = [each for each in named if each.partition("/")[0] not in STAYS]
+    moved = []
+    for writer in (context, KEEPER):  # the hub asks for the person too, on its agency's behalf
+        named = tx.referring(writer.agency, stored.reference)
+        moved += [each for each in named if each.partition("/")[0] not in STAYS]
     tx.fetch(moved)
     for each in moved:
         led = rewrite(tx.content(each) or {}, {stored.reference: survivor})
-        tx.put(context, gates.check(led, models=False), interaction="update")
+        writer = KEEPER if tx.owner(each) == HUB else context
+        tx.put(writer, gates.check(led, models=False), interaction="update")
     for grant in tx.granted(stored.reference):
         tx.grant(replace(grant, resource=survivor))
     if moved:

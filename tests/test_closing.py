@@ -31,6 +31,7 @@ from tests.shipped import library
 AGENCIES = shipped("mappings") / "agencies"
 CLINICS = ("cedar-general", "northside", "riverside")
 BANK = Context("food-bank", "test")
+CLINIC = Context("cedar-general", "test")
 EXPIRED = {"coding": [{"code": "expired"}], "text": "Nobody answered in time"}
 
 
@@ -442,5 +443,80 @@ def test_a_referral_whose_time_ran_out_is_told_as_expired(
         (told,) = await county.told(clinic)
         assert text(told, place) == said
         strict(told)
+
+    run(hub, tmp_path, story)
+
+
+# --- a referral that the hub places ---------------------------------------------------------------
+
+NOBODY = (
+    "County Food Bank^^^^^&2.16.840.1.113883.4.6&ISO^NPI^^^1528060837",
+    "Somebody^^^^^^NPI^^^0",
+)
+NEED = [
+    {
+        "coding": [
+            {
+                "system": "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/"
+                "SDOHCC-CodeSystemTemporaryCodes",
+                "code": "food-insecurity",
+            }
+        ]
+    }
+]
+
+
+def test_a_clinic_that_named_nobody_hears_who_took_it(hub: Hub, tmp_path: Path) -> None:
+    async def story(county: County) -> None:
+        pantry = {
+            "resourceType": "HealthcareService",
+            "active": True,
+            "providedBy": {"reference": "Organization/food-bank"},
+            "category": NEED,
+        }
+        raw = json.dumps(pantry).encode()
+        county.pipeline.create(BANK, "HealthcareService", raw).result()
+        (answer,) = await county.ask(sample(FOOD, NOBODY))
+        assert text(answer, "MSA-1") == "AA"
+        await county.pipeline.drain("referrals")
+        assert await county.told("cedar-general") == [], "being asked is no news to the clinic"
+        county.move(status="accepted")
+        (reply,) = await county.told("cedar-general")
+        assert (text(reply, "RF1-1.1"), text(reply, "RF1-6")) == ("A", "R-20261116-7^CEDARGEN-REF")
+        assert b"RT^Referred to Provider^HL70286|County Food Bank" in reply
+        county.move(status="in-progress")
+        county.move(status="completed")
+        (outcome,) = await county.told("cedar-general")
+        assert text(outcome, "MSH-9.1") == "ORU"
+        own = Search("ServiceRequest", [("identifier", "R-20261116-7")])
+        (request,) = county.pipeline.search(CLINIC, own).page.entries
+        assert json.loads(request.body)["status"] == "completed", "the hub ends it for the clinic"
+
+    run(hub, tmp_path, story)
+
+
+def test_a_victim_service_provider_that_the_hub_found_is_not_named(
+    hub: Hub, tmp_path: Path
+) -> None:
+    async def story(county: County) -> None:
+        folder = tmp_path / "safe"
+        folder.mkdir()
+        said = "agency: food-bank\nname: Safe Harbor\nvictim-service-provider: true\n"
+        (folder / "agency.yaml").write_text(said)
+        await county.ask(sample(FOOD, NOBODY))
+        await county.pipeline.drain("referrals")
+        hub_ = Context("hub", "test", admin=True)
+        search = Search("Task", [("code", "navigate")])
+        task = json.loads(county.pipeline.search(hub_, search).page.entries[0].body)
+        to = {"reference": "Organization/food-bank"}
+        output = [{"type": {"text": "agency"}, "valueReference": to}]
+        for changes in ({"status": "accepted"}, {"status": "completed", "output": output}):
+            task = json.loads(county.pipeline.read(hub_, "Task", task["id"]).body) | changes
+            county.pipeline.update(hub_, "Task", task["id"], json.dumps(task).encode()).result()
+        county.pipeline.add_agency("food-bank", folder)
+        county.move(status="accepted")
+        (reply,) = await county.told("cedar-general")
+        assert text(reply, "RF1-1.1") == "A"
+        assert b"Safe Harbor" not in reply
 
     run(hub, tmp_path, story)

@@ -13,13 +13,12 @@ the guide's cardinality has it. That a completed Task *should* carry an output i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from gateway.close.business import Side, check_state
 from gateway.errors import CloseError, Denied, InvalidResource
 from gateway.fhir import codes
 from gateway.model import Reference, Resource
-
-Side = Literal["requester", "owner"]
 
 MOVES: Final[Mapping[str, frozenset[str]]] = {
     "draft": frozenset({"requested", "entered-in-error"}),
@@ -119,7 +118,14 @@ def check_move(
         raise CloseError("the referral can't move there from where it is", place="Task.status")
     if current is not None:
         _check_elements(current, proposed, sides, claim=claim)
-    _check_reason(proposed, status, before)
+        check_state(current, proposed, sides)
+    check_reason(current, proposed)
+
+
+def check_reason(current: Resource | None, proposed: Resource) -> None:
+    """Raises InvalidResource where a Task must say in words why it stands where it now does."""
+    before = current.get("status") if current else None
+    _check_reason(proposed, str(proposed.get("status")), before)
 
 
 def _claims(current: Resource | None, proposed: Resource, mover: Reference) -> bool:

@@ -16,6 +16,7 @@ from jellyfish import metaphone
 from rapidfuzz.distance import OSA, JaroWinkler
 from rapidfuzz.fuzz import token_sort_ratio
 
+from gateway.fhir import codes
 from gateway.model import Resource
 
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -89,7 +90,7 @@ def _pairs(patient: Resource) -> set[tuple[str, str]]:
     return {
         (str(one["system"]), folded(one["value"]))
         for one in patient.get("identifier") or []
-        if one.get("system") and one.get("value")
+        if one.get("system") and one.get("value") and one["system"] != codes.SSN_HASH
     }
 
 
@@ -141,6 +142,8 @@ def _birth(wanted: Resource, found: Resource) -> Evidence:
     left, right = wanted.get("birthDate"), found.get("birthDate")
     if not isinstance(left, str) or not isinstance(right, str):
         return _NOTHING
+    if _is_rough(wanted) or _is_rough(found):
+        return Evidence(1.5 if left[:4] == right[:4] else -0.5)
     if left == right:
         return Evidence(4.5, len(left) == 10)
     if len(left) != len(right):
@@ -148,6 +151,12 @@ def _birth(wanted: Resource, found: Resource) -> Evidence:
         return Evidence(1.5) if longer.startswith(shorter) else Evidence(-4.0)
     swapped = "-".join((left[:4], left[8:], left[5:7]))
     return Evidence(1.5 if swapped == right or OSA.distance(left, right) == 1 else -4.0)
+
+
+def _is_rough(patient: Resource) -> bool:
+    """Whether the birth date is said to be approximate or partial."""
+    said = (patient.get("_birthDate") or {}).get("extension") or []
+    return any(each.get("url") == codes.DATA_QUALITY for each in said)
 
 
 def _gender(wanted: Resource, found: Resource) -> Evidence:

@@ -9,9 +9,14 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.model import Agency, Reference, Resource
+
+_LINKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "PractitionerRole": ("organization", "practitioner"),
+    "HealthcareService": ("providedBy",),
+}
 
 
 class Directory:
@@ -55,7 +60,8 @@ def performer(
     """
     asked = [each for each in request.get("performer") or [] if isinstance(each, dict)]
     parties = [party for each in asked for party in _parties(each, resources)]
-    references = (directory.by_reference(each.get("reference") or "") for each in asked)
+    literal = (*asked, *(_provider(each, resources) for each in asked))
+    references = (directory.by_reference(each.get("reference") or "") for each in literal)
     identifiers = (
         directory.by_identifier(str(i.get("system") or ""), str(i["value"]))
         for party in parties
@@ -70,6 +76,15 @@ def performer(
     return None
 
 
+def performers(
+    directory: Directory, request: Resource, resources: Mapping[Reference, Resource]
+) -> tuple[str, ...]:
+    """Every member that ``request`` asks, in the order of its ``performer``."""
+    each = [{"performer": [one]} for one in request.get("performer") or []]
+    found = (performer(directory, one, resources) for one in each)
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
 def normal(text: str) -> str:
     """Text as it is compared: no accents, case, punctuation or runs of spaces."""
     plain = unicodedata.normalize("NFKD", text).casefold()
@@ -78,17 +93,27 @@ def normal(text: str) -> str:
 
 
 def _parties(asked: Resource, resources: Mapping[Reference, Resource]) -> Iterator[Resource]:
-    """What a performer reference stands for: itself, what it names, and their organization."""
+    """What a performer reference stands for: itself, what it names, and their organization.
+
+    Of a HealthcareService that is whoever provides it.
+    """
     identifier = asked.get("identifier")
     yield {"identifier": [identifier] if identifier else [], "alias": [asked.get("display")]}
     named = resources.get(asked.get("reference") or "")
     if named is None:
         return
-    yield named
-    for element in ("organization", "practitioner"):
+    if named.get("resourceType") != "HealthcareService":
+        yield named
+    for element in _LINKS.get(str(named.get("resourceType")), ()):
         link = named.get(element)
-        if named.get("resourceType") == "PractitionerRole" and isinstance(link, dict):
+        if isinstance(link, dict):
             yield from _parties(link, resources)
+
+
+def _provider(asked: Resource, resources: Mapping[Reference, Resource]) -> Resource:
+    named = resources.get(asked.get("reference") or "") or {}
+    link = named.get("providedBy") if named.get("resourceType") == "HealthcareService" else None
+    return link if isinstance(link, dict) else {}
 
 
 def _names(party: Resource) -> Iterator[str]:

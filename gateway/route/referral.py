@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from gateway.model import Entry, Reference, Resource
 from gateway.route.directory import Directory, performer
@@ -17,10 +18,11 @@ def assign(entries: tuple[Entry, ...], directory: Directory) -> tuple[Entry, ...
     """The entries of one translation, each unowned referral Task given to whom it names.
 
     A Task is a referral's when its ``focus`` is a ServiceRequest among the entries. One whose
-    performer no member answers to stays without owner. The owner set here is the hub's to keep,
-    so that a resend can't take a referral away from whoever it went to. Pure.
+    performer no member answers to stays as it is: without owner, or with one that the sender keeps
+    an entry of (HMIS's Organization.csv). The owner set here is the hub's to keep, and how the
+    referral stands the owner's, so that a resend can't take it away or turn it back. Pure.
     """
-    if not any(_is_open(entry.resource) for entry in entries):
+    if not any(_is_open(entry.resource, directory) for entry in entries):
         return entries
     resources = {entry.reference: entry.resource for entry in entries}
     owners: dict[Reference, Reference] = {}
@@ -28,9 +30,16 @@ def assign(entries: tuple[Entry, ...], directory: Directory) -> tuple[Entry, ...
     return tuple(_request(entry, owners) for entry in routed) if owners else entries
 
 
-def _is_open(resource: Resource) -> bool:
-    """Whether it is a Task that nobody has yet."""
-    return resource["resourceType"] == "Task" and "owner" not in resource
+_OWNERS: Final = frozenset({"owner", "status", "statusReason", "businessStatus", "output"})
+
+
+def _is_open(resource: Resource, directory: Directory) -> bool:
+    """Whether it is a Task that no member has yet. What is over needs no owner found."""
+    if resource["resourceType"] != "Task":
+        return False
+    owner = (resource.get("owner") or {}).get("reference") or ""
+    unknown = resource.get("status") == "requested" and directory.by_reference(owner) is None
+    return "owner" not in resource or unknown
 
 
 def _task(
@@ -41,7 +50,7 @@ def _task(
 ) -> Entry:
     """The entry with its owner, if it is a referral's Task; notes who was asked in ``owners``."""
     task = entry.resource
-    if not _is_open(task):
+    if not _is_open(task, directory):
         return entry
     focus = (task.get("focus") or {}).get("reference", "")
     request = resources.get(focus)
@@ -52,7 +61,8 @@ def _task(
         return entry
     owners[focus] = f"Organization/{agency}"
     owned = {**task, "owner": {"reference": owners[focus]}}
-    return replace(entry, resource=owned, keep=entry.keep | {"owner"})
+    kept = _OWNERS if "owner" in task else {"owner"}
+    return replace(entry, resource=owned, keep=entry.keep | kept)
 
 
 def _request(entry: Entry, owners: Mapping[Reference, Reference]) -> Entry:

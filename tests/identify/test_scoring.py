@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from gateway.fhir import codes
 from gateway.identify.scoring import COMPARED, phone, score
+from gateway.identify.ways import ways
 
 ANA: dict[str, Any] = {
     "resourceType": "Patient",
@@ -77,3 +79,17 @@ def test_what_one_lacks_says_nothing() -> None:
 def test_phones_are_compared_by_their_digits() -> None:
     assert phone("+1 (555) 010-4477") == phone("555.010.4477") == "5550104477"
     assert phone("4477") == ""
+
+
+def test_a_hashed_number_matches_nobody() -> None:
+    hashed = [{"system": codes.SSN_HASH, "value": "8665fe03681cf0c07eda9cf76fa800f2"}]
+    one = {"resourceType": "Patient", "identifier": hashed, "birthDate": "1984-07-19"}
+    assert score(one, one).grade == score({**one, "identifier": []}, one).grade != "certain"
+    assert [pairs for pairs in ways(one) if "identifier" in dict(pairs)] == []
+
+
+def test_an_approximate_birth_date_makes_nothing_certain() -> None:
+    rough = {"extension": [{"url": codes.DATA_QUALITY, "valueCodeableConcept": {"text": "2"}}]}
+    sure = changed(identifier=None)
+    assert score(sure, sure).grade == "certain"
+    assert score(sure, {**sure, "_birthDate": rough}).grade == "probable"

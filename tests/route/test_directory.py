@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.model import Agency
-from gateway.route.directory import Directory, normal, performer
+from gateway.route.directory import Directory, normal, performer, performers
 
 NPI = "http://hl7.org/fhir/sid/us-npi"
 AGENCIES = (
@@ -65,6 +65,31 @@ def test_the_directorys_own_entry_is_the_plainest_answer() -> None:
     assert found(asked("Organization/harbor")) == "harbor"
     named = organization("harbor", name="County Food Bank")
     assert found(asked("Organization/harbor"), named) == "harbor"
+
+
+def test_every_member_that_is_asked_is_told_in_order() -> None:
+    request = {"resourceType": "ServiceRequest", **asked("Organization/east", "Organization/o1")}
+    request["performer"] += [{"display": "Harbor Shelter"}, {"display": "Nobody"}]
+    named = {"Organization/o1": organization(name="Food-Bank")}
+    assert performers(DIRECTORY, request, named) == ("east", "food-bank", "harbor")
+    assert performers(DIRECTORY, {}, {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("service", "agency"),
+    [
+        ({"providedBy": {"reference": "Organization/harbor"}}, "harbor"),
+        ({"providedBy": {"reference": "Organization/o1"}}, "food-bank"),
+        ({"providedBy": {"display": "Harbour House"}}, "harbor"),
+        ({"name": "Harbor Shelter"}, None),
+    ],
+)
+def test_a_service_stands_for_whoever_provides_it(
+    service: dict[str, Any], agency: str | None
+) -> None:
+    asked_for = {"resourceType": "HealthcareService", "id": "s", **service}
+    provider = organization(name="County Food Bank")
+    assert found(asked("HealthcareService/s"), asked_for, provider) == agency
 
 
 def test_an_identifier_goes_before_a_name_and_needs_its_system() -> None:

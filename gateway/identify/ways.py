@@ -1,0 +1,48 @@
+"""The searches by which records of a person are found, before they are compared. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.fhir import codes
+from gateway.model import Resource
+
+Pairs = list[tuple[str, str]]
+"""A search of Patients, as its parameters."""
+
+
+def ways(person: Resource) -> Iterator[Pairs]:
+    """The searches by which records of a person are found; each needs little to agree."""
+    for one in person.get("identifier") or []:
+        if one.get("value") and one.get("system") != codes.SSN_HASH:
+            system = f"{escaped(one['system'])}|" if one.get("system") else ""
+            yield [("identifier", system + escaped(one["value"]))]
+    if isinstance(person.get("birthDate"), str):
+        for name in _first(person, "family"):
+            yield [("birthdate", person["birthDate"]), ("family", name[:2])]
+        for name in _first(person, "given"):
+            yield [("birthdate", person["birthDate"]), ("given", name[:2])]
+    for family in _first(person, "family"):
+        for given in _first(person, "given"):
+            yield [("family", family), ("given", given[:2])]
+    for one in person.get("telecom") or []:
+        if one.get("value"):
+            yield [("telecom", escaped(one["value"]))]
+
+
+def _first(person: Resource, part: str) -> list[str]:
+    """The family names, or the first given names, as a search takes them."""
+    found = []
+    for name in person.get("name") or []:
+        given = name.get(part)
+        text = given[0] if isinstance(given, list) and given else given
+        if isinstance(text, str) and text.strip():
+            found.append(escaped(text.strip()))
+    return list(dict.fromkeys(found))
+
+
+def escaped(text: str) -> str:
+    """A text that a search takes as it stands (R4 search, 3.1.1.4.1)."""
+    for mark in ("\\", "$", ",", "|"):
+        text = text.replace(mark, f"\\{mark}")
+    return text
