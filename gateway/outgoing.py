@@ -3,59 +3,108 @@
 ``drain`` is one pass for one subscriber: read on in the log, then send what is due until nothing
 is left or an attempt fails. What a subscriber may see is asked when a version is queued and again
 when it is sent. An agency that only speaks HL7 v2 is a subscriber too: of its own referrals' moves.
+A topic's subscriber is greeted before its first event (handshake), and after a silence (heartbeat).
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Collection
-from datetime import UTC, datetime
-from functools import lru_cache, partial
-from urllib.parse import parse_qsl
+import threading
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
 
-from gateway.close import loop
+from gateway.attempts import Attempts, Made, Notes, noted
 from gateway.closing import Closings
-from gateway.deliver import Doors
+from gateway.deliver import Doors, Outfit
 from gateway.deliver.endpoint import Guard
-from gateway.deliver.failure import Failure
-from gateway.deliver.retry import Policy, next_attempt
-from gateway.deliver.tls import client_tls
-from gateway.errors import GatewayError, Gone, NotFound
-from gateway.fhir import gates, json
-from gateway.fhir.query import Query
-from gateway.fhir.search import matches, parse_query
+from gateway.errors import Conflict, GatewayError, Internal, Unavailable
+from gateway.fhir.topics import Topics
+from gateway.following import Following
+from gateway.leases import Lease, Leases
+from gateway.letters import Letters
 from gateway.members import Members
-from gateway.model import Context, Delivery, Event, Stored, Subscriber
-from gateway.protect.keys import webhook_secret
-from gateway.protect.least import shown
+from gateway.model import Delivery, Event, Stored, Subscriber
+from gateway.notifying import Notifying, groups
 from gateway.settings import Settings
-from gateway.store import Hub, Transaction
+from gateway.standing import begin, end
+from gateway.store import Hub
+from gateway.store.outbox import BATCH
+from gateway.store.subscribers import Standing
 from gateway.work import Work
+
+DUE: Final = 50
+"""How many deliveries are taken up at a time."""
+
+ELSEWHERE: Final = timedelta(seconds=0.25)
+"""After so long a subscriber is looked at again that another process drained."""
+
+AHEAD: Final = 8
+"""How many notices are made at a time."""
+
+FRESH: Final = 0.5
+"""Seconds for which a right counts that was asked: what waited longer is made anew."""
+
+Due = list[tuple[Subscriber, Sequence[Delivery]]]
 
 
 class Outgoing:
     """Drains subscribers. Without ``work`` (a command's process) nobody is woken."""
 
     def __init__(
-        self, hub: Hub, members: Members, settings: Settings, guard: Guard, work: Work | None
+        self,
+        hub: Hub,
+        members: Members,
+        topics: Topics,
+        settings: Settings,
+        guard: Guard,
+        work: Work | None,
     ) -> None:
         self._hub = hub
         self._work = work
-        self._policy = Policy.of(settings)
-        self._doors = Doors(guard, client_tls(settings))
-        self._closings = Closings(hub, members)
+        outfit = Outfit.of(settings)
+        self._doors = Doors(guard, outfit)
+        self.sockets = outfit.sockets
+        closings = Closings(hub, members)
+        self.following = Following(hub, closings, topics)
+        letters = Letters(hub.secret, settings.root, settings.link_for)
+        self.notifying = Notifying(hub, closings, letters, topics, f"{settings.root}/fhir")
+        self._attempts = Attempts(hub, self._doors, closings, settings, self._later, self.wake)
+        self._leases = Leases(hub)
         self._concerned: dict[str, list[str]] | None = None
+        self._touched: set[str] = set()
+        self._lock = threading.Lock()
+        self._spreading = asyncio.Lock()
 
     def wake(self, types: Collection[str]) -> None:
         """Versions of these types are on disk: wake whoever subscribes to one of them."""
         if self._work is None or not types:
             return
-        if self._concerned is None or "Subscription" in types:
-            self._concerned = self._subscribers()
-        for type_ in types:
-            for subscriber in self._concerned.get(type_, ()):
-                self._work.wake(subscriber)
+        with self._lock:
+            is_first = not self._touched
+            self._touched |= set(types)
+        if is_first and not self._work.soon(self._spread):
+            self._touched = set()  # not started, or at its end: the next start finds them
+
+    async def _spread(self) -> None:
+        """Wake them, on the work's loop: many commits' types at a time."""
+        assert self._work is not None
+        async with self._spreading:
+            with self._lock:
+                types, self._touched = self._touched, set()
+            concerned = self._concerned
+            if concerned is None or "Subscription" in types:
+                concerned = self._concerned = await asyncio.to_thread(self._subscribers)
+            for type_ in types:
+                for subscriber in concerned.get(type_, ()):
+                    self._work.wake(subscriber)
+
+    def see_to(self, subscriber: str) -> None:
+        """Wake one subscriber."""
+        if self._work is not None:
+            self._work.wake(subscriber)
 
     def forget(self) -> None:
         """Subscribers changed otherwise than by a Subscription: read them again."""
@@ -63,132 +112,145 @@ class Outgoing:
 
     async def drain(self, subscriber: str) -> None:
         """One pass for one subscriber, on the work's event loop."""
-        busy = True
-        while busy:
-            busy = await asyncio.to_thread(self._read_on, subscriber)
-            for told, delivery in await asyncio.to_thread(self._due, subscriber):
-                if not await self._attempt(told, delivery):
-                    return
-                busy = True
+        async with self._leases.of(subscriber) as lease:
+            if lease is None:
+                self._later(subscriber, datetime.now(UTC) + ELSEWHERE)
+                return
+            try:
+                await self._drain(subscriber, lease)
+            except Conflict:
+                self._later(subscriber, datetime.now(UTC) + ELSEWHERE)
+
+    async def _drain(self, subscriber: str, lease: Lease) -> None:
+        told = await self._greeted(subscriber)
+        if told is None:
+            return
+        more = True
+        while more:
+            more, due = await asyncio.to_thread(self._next, subscriber, lease)
+            if not await self._sent(due, lease):
+                return
+        if told.heartbeat:
+            await self._beat(subscriber)
+
+    async def _sent(self, due: Due, lease: Lease) -> bool:
+        """Send these one after another; False where one failed and the rest must wait.
+
+        What was taken is noted while the next is on its way: a crash may send up to so many again.
+        """
+        notes: Notes = []
+        try:
+            async for told, made in self._made(due):
+                await lease.renew()
+                if not await self._attempts(told, made, lease.fence, notes):
+                    return False
+        finally:
+            await noted(notes)
+        return True
+
+    async def _made(self, due: Due) -> AsyncIterator[tuple[Subscriber, Made]]:
+        """Each as it may be seen right before it goes, some of them made at a time."""
+        for start in range(0, len(due), AHEAD):
+            some = due[start : start + AHEAD]
+            made = await asyncio.to_thread(self._make, some)
+            at = time.monotonic()
+            for number, (told, _) in enumerate(some):
+                if time.monotonic() - at > FRESH:
+                    made[number] = (await asyncio.to_thread(self._make, some[number:][:1]))[0]
+                yield told, made[number]
+
+    def _make(self, some: Due) -> list[Made]:
+        return [self.notifying.made(told, group) for told, group in some]
 
     async def close(self) -> None:
         """Let go of connections."""
         await self._doors.close()
 
+    # --- what isn't an event ---------------------------------------------------------------------
+
+    async def _greeted(self, id: str) -> Subscriber | None:
+        """The subscriber, if it is to be sent to, now that its end or beginning is seen to."""
+        standing = await asyncio.to_thread(self._standing, id)
+        if standing is None:
+            return None
+        told = standing.subscriber
+        if told.until is not None and told.until <= datetime.now(UTC):
+            await self._marked(partial(end, told=told))
+            return None
+        if told.channel == "websocket" and not self.sockets.bound(id):
+            return None
+        if told.status != "requested":
+            return told
+        if standing.retry_at is not None and standing.retry_at > datetime.now(UTC):
+            return None
+        if not await self._attempts(told, self.notifying.said(standing, "handshake")):
+            return None
+        await self._marked(partial(begin, told=told))
+        return told
+
+    async def _marked(self, unit: partial[None]) -> None:
+        await asyncio.wrap_future(self._hub.submit(unit))
+        self.wake({"Subscription"})
+
+    async def _beat(self, id: str) -> None:
+        """A heartbeat, if nothing was sent for its period; and see to the next."""
+        standing = await asyncio.to_thread(self._standing, id)
+        told = standing.subscriber if standing else None
+        if standing is None or told is None or told.status != "active" or not told.heartbeat:
+            return
+        period = timedelta(seconds=told.heartbeat)
+        now = datetime.now(UTC)
+        if standing.told + period > now:
+            self._later(id, standing.told + period)
+        elif await self._attempts(told, self.notifying.said(standing, "heartbeat")):
+            self._later(id, now + period)
+
+    # --- what is ---------------------------------------------------------------------------------
+
+    def _later(self, subscriber: str, at: datetime) -> None:
+        if self._work is not None:
+            self._work.later(subscriber, at)
+
     def _subscribers(self) -> dict[str, list[str]]:
+        """By type, who is to be woken by its versions; a Subscription wakes whoever asks anew."""
         concerned: dict[str, list[str]] = {}
         with self._hub.read() as reader:
             for told in reader.subscribers():
                 if told.status == "active":
                     concerned.setdefault(told.criteria.partition("?")[0], []).append(told.id)
+                elif told.status == "requested":
+                    concerned.setdefault("Subscription", []).append(told.id)
         return concerned
 
-    def _read_on(self, id: str) -> bool:
+    def _standing(self, id: str) -> Standing | None:
         with self._hub.read() as reader:
-            standing = reader.standing(id)
+            return reader.standing(id)
+
+    def _next(self, id: str, lease: Lease) -> tuple[bool, Due]:
+        """Read on, and what is due now; whether more may be there, unread or undue."""
+        standing = self._standing(id)
         if standing is None:
-            return False
-        return self._hub.advance(id, partial(self._concerns, standing.subscriber)) > 0
+            return False, []
+        judge = partial(self._judge, standing.subscriber)
+        read = self._hub.advance(id, judge, limit=BATCH, fence=lease.fence)
+        due = self._due(id)
+        return read == BATCH or sum(len(group) for _, group in due) == DUE, due
 
-    def _concerns(self, told: Subscriber, event: Event, stored: Stored) -> bool:
-        """Whether a version that the subscriber may see is one that it asked for."""
-        if event.interaction == "delete":
-            return False
-        seen = json.loads(shown(Context(told.agency, told.id), stored).body)
-        task = seen.get("resourceType") == "Task"
-        if told.is_closing and task and not loop.is_news(str(seen.get("status"))):
-            return False
-        if not matches(_query(told.criteria), seen):
-            return False
-        return not told.is_closing or self._closings.concerns(told, event)
+    def _judge(self, told: Subscriber, event: Event, stored: Stored) -> bool | GatewayError:
+        """Whether it concerns the subscriber, or why nobody can say."""
+        try:
+            return self.following.concerns(told, event, stored)
+        except Unavailable:
+            raise
+        except GatewayError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - recorded by its kind: it is set aside
+            return Internal(error)
 
-    def _due(self, id: str) -> list[tuple[Subscriber, Delivery]]:
+    def _due(self, id: str) -> Due:
         with self._hub.read() as reader:
             standing = reader.standing(id)
             if standing is None:
                 return []
-            return [(standing.subscriber, each) for each in reader.due(id, datetime.now(UTC))]
-
-    async def _attempt(self, told: Subscriber, delivery: Delivery) -> bool:
-        """Send once and note what became of it; False where the rest must wait."""
-        try:
-            payload = await asyncio.to_thread(self._payload, told, delivery)
-            secret = webhook_secret(self._hub.secret, told.id)
-            await self._doors.send(told, delivery, payload, secret=secret)
-        except (NotFound, Gone):
-            await asyncio.to_thread(self._done, told, delivery, withheld=True)
-        except GatewayError as error:
-            await asyncio.to_thread(self._failed, told, delivery, error)
-            return False
-        else:
-            await asyncio.to_thread(self._done, told, delivery, withheld=False)
-        return True
-
-    def _payload(self, told: Subscriber, delivery: Delivery) -> bytes | None:
-        """What goes out, read as the subscriber's agency may read it now.
-
-        Raises:
-            NotFound: the right to it has ended.
-        """
-        event = delivery.event
-        with self._hub.read() as reader:
-            context = Context(told.agency, told.id)
-            stored = shown(context, reader.vread(context, event.type, event.id, event.version))
-        if told.is_closing:
-            return self._closings.message(told, delivery)
-        return stored.body if told.payload else None
-
-    def _done(self, told: Subscriber, delivery: Delivery, *, withheld: bool) -> None:
-        now = datetime.now(UTC)
-        context = Context(told.agency, told.id)
-        noted = told.is_closing and not withheld
-
-        def unit(tx: Transaction) -> None:
-            tx.delivered(delivery, now)
-            tx.audit(
-                context,
-                "deliver",
-                f"{delivery.event.type}/{delivery.event.id}",
-                "denied" if withheld else "success",
-            )
-            if noted:
-                self._closings.note(tx, told, delivery, now)
-
-        self._hub.write(unit)
-        if noted:
-            self.wake({delivery.event.type})
-
-    def _failed(self, told: Subscriber, delivery: Delivery, error: GatewayError) -> None:
-        now = datetime.now(UTC)
-        first = delivery.first_attempt or now
-        asked = error.retry_after if isinstance(error, Failure) else None
-        chance = random.random()
-        again = next_attempt(self._policy, delivery.attempts + 1, first, now, chance, asked)
-        if isinstance(error, Failure) and error.permanent:
-            again = None
-        reason = f"{error.place}: {error}" if error.place else str(error)
-
-        def unit(tx: Transaction) -> None:
-            tx.failed(delivery, reason, again or now, at=now)
-            if again is None:
-                _give_up(tx, told, reason)
-
-        self._hub.write(unit)
-        if again is not None and self._work is not None:
-            self._work.later(told.id, again)
-
-
-def _give_up(tx: Transaction, told: Subscriber, reason: str) -> None:
-    """The subscriber goes to error, and its Subscription says so; its events are kept."""
-    tx.mark(told.id, "error", reason)
-    stored = tx.current("Subscription", told.id)
-    if stored is not None:
-        resource = {**json.loads(stored.body), "status": "error", "error": reason}
-        owner = Context(stored.owner, "gateway")
-        tx.put(owner, gates.check(resource, models=False), interaction="update")
-
-
-@lru_cache(maxsize=4096)
-def _query(criteria: str) -> Query:
-    type_, _, rest = criteria.partition("?")
-    return parse_query(type_, parse_qsl(rest, keep_blank_values=True))
+            told = standing.subscriber
+            return [(told, each) for each in groups(told, reader.due(id, datetime.now(UTC), DUE))]

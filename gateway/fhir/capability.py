@@ -14,12 +14,16 @@ from gateway.fhir.compartments import compartment
 from gateway.fhir.coordination import EXCHANGED
 from gateway.fhir.elements import resource_types
 from gateway.fhir.meta import instant
+from gateway.fhir.notification import IG, TOPIC
 from gateway.fhir.profiles import shipped
 from gateway.fhir.search_parameters import Parameter, parameters
 from gateway.model import Resource
 
 PLATFORM: Final = SDOH + "CapabilityStatement/SDOHCC-CoordinationPlatform"
 """What this server is in SDOH Clinical Care 3.0: the referral's coordination platform."""
+
+SUBSCRIPTIONS: Final = IG + "CapabilityStatement/backport-subscription-server-r4"
+"""What it is in the Subscriptions R5 Backport 1.1."""
 
 _TYPE_LEVEL: Final = (
     "read",
@@ -46,6 +50,7 @@ def capability(
     *,
     operations: Mapping[str, Sequence[Resource]] = MappingProxyType({}),
     patches: Sequence[str] = (),
+    topics: Sequence[str] = (),
     types: Iterable[str] | None = None,
     at: datetime | None = None,
 ) -> Resource:
@@ -54,8 +59,9 @@ def capability(
     ``interactions`` are the names of its routes ("read", "search_type", "conditional_update"), and
     of what their headers make of them ("conditional_create", "conditional_read"). ``operations``
     are what each type offers (name and definition); "*" is every type, "" the system. ``patches``
-    are the media types of a patch, ``types`` the resource types that all this holds for (all, if
-    None), ``at`` (aware) the time of the statement (now, if None).
+    are the media types of a patch, ``topics`` the canonical URLs of what can be subscribed to,
+    ``types`` the resource types that all this holds for (all, if None), ``at`` (aware) the time of
+    the statement (now, if None).
     """
     names = frozenset(name.replace("_", "-") for name in interactions)
     held = sorted(types or resource_types())
@@ -66,7 +72,7 @@ def capability(
         "status": "active",
         "date": instant(at or datetime.now(UTC)),
         "kind": "instance",
-        "instantiates": [PLATFORM],
+        "instantiates": [PLATFORM, SUBSCRIPTIONS] if topics else [PLATFORM],
         "software": _software(),
         "implementation": {"description": "Care Gateway"},
         "fhirVersion": "4.0.1",
@@ -74,7 +80,19 @@ def capability(
     }
     if patches:
         out["patchFormat"] = list(patches)
-    return out | {"rest": [_rest(names, operations, held)]}
+    return out | {"rest": [_with_topics(_rest(names, operations, held), topics)]}
+
+
+def _with_topics(rest: Resource, topics: Sequence[str]) -> Resource:
+    """R4 Backport 1.1: the topics stand at the Subscription."""
+    told = [{"url": TOPIC, "valueCanonical": each} for each in topics]
+    resource = [
+        {"type": "Subscription", "extension": told} | each
+        if told and each["type"] == "Subscription"
+        else each
+        for each in rest["resource"]
+    ]
+    return rest | {"resource": resource}
 
 
 def placed(statement: Resource, base_url: str) -> Resource:

@@ -78,3 +78,30 @@ def _resolved(reference: Any, root: Resource) -> Iterator[Resource]:
     match = LITERAL.fullmatch(literal)
     if match:
         yield {"resourceType": match["type"], "id": match["id"]}
+
+
+def true_of(expression: str, before: Resource | None, now: Resource | None) -> bool:
+    """Whether a topic's criteria hold over %previous and %current; not where they can't be told."""
+    try:
+        return _over(expression, before, now) == [True]
+    except Exception as error:  # noqa: BLE001 - recorded: the library raises what it likes
+        _log.debug("criteria can't be evaluated: %s", type(error).__name__)
+        return False
+
+
+def readable(expression: str, type: str) -> bool:
+    """Whether a topic's criteria can be evaluated over a resource of a type."""
+    node = {"resourceType": type, "id": "x"}
+    try:
+        _over(expression, node, node)
+    except Exception as error:  # noqa: BLE001 - recorded: the library raises what it likes
+        _log.debug("an expression can't be read: %s", error.__class__.__name__)
+        return False
+    return True
+
+
+def _over(expression: str, before: Resource | None, now: Resource | None) -> list[Any]:
+    node = now or before or {}
+    variables: dict[str, Any] = {"rootResource": node}
+    variables |= {"previous": before or [], "current": now or []}
+    return _compiled(expression)(node, str(node.get("resourceType", "")), variables)

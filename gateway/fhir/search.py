@@ -17,7 +17,7 @@ from gateway.errors import InvalidSearch
 from gateway.fhir.compartments import compartment
 from gateway.fhir.criteria import Asking, Custom, condition, known, lates, refuse, tested
 from gateway.fhir.elements import resource_types
-from gateway.fhir.matching import in_memory, matches
+from gateway.fhir.matching import matches
 from gateway.fhir.query import (
     Compartment,
     Condition,
@@ -89,18 +89,12 @@ def parse_query(
 def parse_criteria(text: str) -> Query:
     """A Subscription's criteria, "Task?owner=Organization/1", as the search that it is.
 
-    Raises InvalidSearch also for what can't be told from one resource alone.
+    Raises InvalidSearch.
     """
     type_, _, asked = text.partition("?")
     if type_ not in resource_types():
         raise InvalidSearch("criteria must start with a resource type", place="criteria")
     query = parse_query(type_, parse_qsl(asked, keep_blank_values=True))
-    for one in query.criteria:
-        if not in_memory(one):
-            raise InvalidSearch(
-                "criteria ask of one resource alone: no chain, _has, _list, :text or full text",
-                place="criteria",
-            )
     if query.includes or query.sort:
         raise InvalidSearch("criteria choose: they don't sort or include", place="criteria")
     return query

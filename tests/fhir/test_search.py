@@ -228,8 +228,9 @@ def test_criteria_of_a_subscription_are_a_search() -> None:
     assert query.type == "Task"
     assert len(query.criteria[1].values) == 2
     assert parse_criteria("Task").criteria == ()
-    refused = ["owner:Organization.name=x", "_has:Task:part-of:code=x", "code:text=x", "_content=x"]
-    refused += ["_sort=code", "_include=Task:owner", "_list=1"]
+    for one in ("owner:Organization.name=x", "_has:Task:part-of:code=x", "code:text=x", "_list=1"):
+        assert len(parse_criteria(f"Task?{one}").criteria) == 1
+    refused = ["_sort=code", "_include=Task:owner", "colour=x"]
     for bad in ("Nothing?a=b", "?a=b", "", "Task?owner=", *(f"Task?{one}" for one in refused)):
         with pytest.raises(InvalidSearch):
             parse_criteria(bad)
