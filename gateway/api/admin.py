@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -23,6 +25,15 @@ from gateway.protect.policy import Policy
 from gateway.store import Kept
 
 _JSON: Final = "application/json"
+_FIELDS: Final = {
+    "status": "status",
+    "agency": "agency",
+    "controlId": "control_id",
+    "event": "event",
+    "stage": "stage",
+    "channel": "channel",
+}
+"""What messages are sought by, and the store's name of it."""
 
 
 async def messages(call: Call) -> Response:
@@ -38,6 +49,48 @@ async def messages(call: Call) -> Response:
         )
     )
     return Response(answers.as_json({"messages": [_line(each) for each in kept]}), media_type=_JSON)
+
+
+async def sought(call: Call) -> Response:
+    """Messages by what they are, newest first, a page at a time; by default those that failed."""
+    asked = dict(query_pairs(call.request))
+    if "task" in asked:
+        return await messages(call)
+    unknown = asked.keys() - {*_FIELDS, "since", "until", "before"}
+    if unknown:
+        raise RequestError(f"it may say {', '.join(_FIELDS)}, since, until", place=min(unknown))
+    fields = {_FIELDS[name]: asked[name] for name in _FIELDS if name in asked}
+    if not fields:
+        fields = {"status": "failed"}
+    elif fields.get("status") == "all":
+        del fields["status"]
+    when: dict[str, Any] = {name: _moment(asked, name) for name in ("since", "until")}
+    if "before" in asked:
+        when["before"] = _place(asked["before"])
+    pipeline, context = call.api.pipeline, call.context
+    found = await call.read(lambda: pipeline.messages(context, fields, **when))
+    told = {
+        "messages": [_line(each) for each, _ in found],
+        "before": str(found[-1][1]) if found else None,
+    }
+    return Response(answers.as_json(told), media_type=_JSON)
+
+
+def _place(text: str) -> int:
+    if not text.isdigit() or len(text) > 18:
+        raise RequestError("what the page before said", place="before")
+    return int(text)
+
+
+def _moment(asked: Mapping[str, str], name: str) -> datetime | None:
+    """A date (midnight, UTC) or an instant with its offset, if the query says one."""
+    if name not in asked:
+        return None
+    try:
+        found = datetime.fromisoformat(asked[name])
+    except ValueError:
+        raise RequestError("a date, or an instant with its offset", place=name) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 async def message(call: Call) -> Response:
@@ -95,6 +148,7 @@ def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
+_TEXT: Final = {"type": "string"}
 _EXAMPLE: Final = {
     "id": ID,
     "agency": "cedar-general",
@@ -108,6 +162,21 @@ _EXAMPLE: Final = {
     "reason": "a patient needs an identifier",
 }
 _LIST: Final = {_JSON: {"Failed": {"messages": [_EXAMPLE]}}}
+_FOUND: Final = {_JSON: {"Failed": {"messages": [_EXAMPLE], "before": "42"}}}
+_OWN: Final = tuple(
+    {"name": name, "in": "query", "description": text, "example": example, "schema": _TEXT}
+    for name, text, example in (
+        ("status", "`failed`, `accepted`, `received` or `all`", "failed"),
+        ("agency", "Whose messages", "cedar-general"),
+        ("controlId", "What the sender numbers it by (MSH-10)", "MSG00001"),
+        ("event", "What it is about", "REF^I12"),
+        ("stage", "Where it failed", "translate"),
+        ("channel", "How it came", "mllp"),
+        ("since", "Received then or later: a date or instant", "2026-03-01"),
+        ("until", "Received before", "2026-03-02"),
+        ("before", "The page before said it", "42"),
+    )
+)
 _RAW: Final = _base64(REFERRAL.encode())
 _WHOLE: Final = {_JSON: {"Failed": _EXAMPLE | {"raw": _RAW, "answer": "", "mended": []}}}
 _ANSWER: Final = _base64(ACK.encode())
@@ -137,13 +206,16 @@ ADMIN: Final = (
         "GET",
         "/admin/messages",
         Policy.ADMIN,
-        messages,
+        sought,
         Docs(
             "Admin",
-            "Messages that failed",
-            "Of all agencies, without their content; with `task` those that wait for a code.",
-            parameters=("status", "task"),
-            response=_LIST,
+            "Messages",
+            "Of all agencies, newest first, without their content: those that failed, or those "
+            "that are as the query says (`status=all`: whatever became of them); with `task` those "
+            "that wait for a code.",
+            parameters=("task",),
+            own=_OWN,
+            response=_FOUND,
             errors=(400,),
         ),
     ),

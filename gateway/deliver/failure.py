@@ -10,6 +10,7 @@ class Failure(DeliverError):
 
     ``retry_after`` is the earliest next attempt in seconds, as the receiver asked (None: as the
     schedule says). ``permanent``: another attempt is of no use; the subscription goes to error.
+    ``refused``: the receiver is there and won't have this one; others it may take.
     """
 
     def __init__(
@@ -19,7 +20,9 @@ class Failure(DeliverError):
         place: str | None = None,
         retry_after: float | None = None,
         permanent: bool = False,
+        refused: bool = False,
     ) -> None:
         super().__init__(text, place=place)
         self.retry_after = retry_after
         self.permanent = permanent
+        self.refused = refused

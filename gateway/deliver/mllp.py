@@ -18,7 +18,8 @@ from typing import Final
 
 from gateway.deliver.endpoint import PLACE, Endpoint, Guard
 from gateway.deliver.failure import Failure
-from gateway.model import Delivery, Subscriber
+from gateway.deliver.notice import Notice
+from gateway.model import Subscriber
 
 CONNECT: Final = 10.0
 TOTAL: Final = 30.0
@@ -65,19 +66,17 @@ class Mllp:
         self._open: dict[str, Connection] = {}
         self._confused: set[str] = set()
 
-    async def send(
-        self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, secret: str
-    ) -> None:
-        """Send ``payload`` (unframed messages, one after another) and wait for what accepts each.
+    async def send(self, subscriber: Subscriber, notice: Notice, secret: str) -> None:
+        """Send the body (unframed messages, one after another) and wait for what accepts each.
 
         Raises Failure for AE, AR, CE and CR, for an acknowledgement of another message, for
         silence and for a listener that can't be reached. MLLP has no place for ``secret``.
         """
-        if payload is None:
+        if notice.body is None:
             raise Failure("there is no message to send", place=PLACE, permanent=True)
         endpoint = self._guard.endpoint(subscriber.endpoint, _SCHEMES)
         async with self._turns.setdefault(endpoint.url, asyncio.Lock()):
-            for message in _NEXT.split(payload):
+            for message in _NEXT.split(notice.body):
                 await self._deliver(endpoint, message)
 
     async def close(self) -> None:
@@ -185,7 +184,7 @@ async def _answer(reader: asyncio.StreamReader, sent: str, earlier: frozenset[st
             continue
         if code not in _ACCEPTED:
             known = code if code in _CODES else "no acknowledgement"
-            raise Failure(f"the listener answered {known}", place="MSA-1")
+            raise Failure(f"the listener answered {known}", place="MSA-1", refused=code in _CODES)
         if number != sent:
             raise Failure("the listener acknowledged another message", place="MSA-2")
         return code

@@ -24,11 +24,18 @@ from standardwebhooks import Webhook
 
 from gateway.deliver.endpoint import PLACE, Blocked, Endpoint, Guard
 from gateway.deliver.failure import Failure
-from gateway.model import Delivery, Subscriber
+from gateway.deliver.notice import Notice
+from gateway.model import Subscriber
 
 CONNECT: Final = 10.0
 TOTAL: Final = 30.0
 """Seconds: to connect, and for the whole of one attempt, however slowly the receiver drips."""
+
+HOPS: Final = "care-gateway-hops"
+"""Says how many hubs an update came through: the receiver may be one, and tell the first again."""
+
+REFUSALS: Final = frozenset({400, 406, 409, 411, 413, 414, 415, 422, 431})
+"""What is about this one notification; every other failure is about the receiver."""
 
 _READ: Final = 64 * 1024  # of an answer's body, so that its connection can be used again
 _SCHEMES: Final = ("http", "https")
@@ -41,18 +48,16 @@ class RestHook:
         self._guard = guard
         self._client = _client(guard)
 
-    async def send(
-        self, subscriber: Subscriber, delivery: Delivery, payload: bytes | None, secret: str
-    ) -> None:
-        """Notify once. ``payload`` is the resource's JSON, None for a bare notification.
+    async def send(self, subscriber: Subscriber, notice: Notice, secret: str) -> None:
+        """Notify once, by PUT of the resource that the notice is of, else by POST.
 
         Returns on 2xx. Raises Failure: permanent on 410 and for an endpoint that may not be
         called, with ``retry_after`` where a 429 or 503 says so. A redirect is a failure.
         """
         endpoint = self._guard.endpoint(subscriber.endpoint, _SCHEMES)
-        request = self._request(endpoint, subscriber, delivery, payload, secret)
+        request = self._request(endpoint, subscriber, notice, secret)
         try:
-            async with asyncio.timeout(TOTAL):
+            async with asyncio.timeout(min(subscriber.timeout or TOTAL, TOTAL)):
                 response = await self._client.send(request, stream=True)
                 await _finish(response)
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -65,20 +70,18 @@ class RestHook:
         await self._client.aclose()
 
     def _request(
-        self,
-        endpoint: Endpoint,
-        subscriber: Subscriber,
-        delivery: Delivery,
-        payload: bytes | None,
-        secret: str,
+        self, endpoint: Endpoint, subscriber: Subscriber, notice: Notice, secret: str
     ) -> httpx.Request:
         headers = [_header(line) for line in subscriber.headers]
-        headers += signature(secret, delivery.id, payload or b"", datetime.now(UTC)).items()
-        if payload is None:
-            return self._client.build_request("POST", endpoint.url, headers=headers)
-        headers.append(("content-type", subscriber.payload))
-        url = _resource_url(endpoint.url, f"{delivery.event.type}/{delivery.event.id}")
-        return self._client.build_request("PUT", url, headers=headers, content=payload)
+        headers += signature(secret, notice.id, notice.body or b"", datetime.now(UTC)).items()
+        if notice.media_type:
+            headers.append(("content-type", notice.media_type))
+        if notice.hops:
+            headers.append((HOPS, str(notice.hops)))
+        method, url = "POST", httpx.URL(endpoint.url)
+        if notice.resource:
+            method, url = "PUT", _resource_url(endpoint.url, notice.resource)
+        return self._client.build_request(method, url, headers=headers, content=notice.body)
 
 
 def signature(secret: str, delivery: str, body: bytes, at: datetime) -> Mapping[str, str]:
@@ -150,6 +153,7 @@ def _failure(response: httpx.Response) -> Failure:
         place=PLACE,
         retry_after=_seconds(response.headers.get("retry-after", "")),
         permanent=response.status_code == httpx.codes.GONE,
+        refused=response.status_code in REFUSALS,
     )
 
 

@@ -8,24 +8,26 @@ numbered from 1 without gaps; the oldest that isn't delivered holds up its own s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gateway.errors import Conflict
+from gateway.errors import Conflict, GatewayError
 from gateway.model import Delivery, Event, Stored
+from gateway.store.attempts import Attempting
 from gateway.store.engine import settled_below
 from gateway.store.grants import visible
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.resources import STORED, stored
 from gateway.store.session import microseconds, moment
-from gateway.store.subscribers import Position, Standing, Subscribers, Subscribing
+from gateway.store.subscribers import Position, Standing, Subscribers
 from gateway.store.tables import delivery, resource, subscriber, version
 
 BATCH: Final = 256
+NOTHING: Final[Mapping[int, GatewayError]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Unread:
     end: Position
 
 
-_EVENT: Final = (
+EVENT: Final = (
     version.c.sequence,
     version.c.type,
     resource.c.id,
@@ -59,14 +61,14 @@ _AFTER: Final = sa.and_(
 )
 _JOINED: Final = version.join(resource, resource.c.key == version.c.resource)
 _UNREAD: Final = Statement(
-    sa.select(version.c.xid, *_EVENT, visible(version.c.version), *STORED)
+    sa.select(version.c.xid, *EVENT, visible(version.c.version), *STORED)
     .select_from(_JOINED)
     .where(_AFTER)
     .order_by(version.c.xid, version.c.sequence)
     .limit(sa.bindparam("count"))
 )
 _EVENTS: Final = Statement(
-    sa.select(version.c.xid, *_EVENT)
+    sa.select(version.c.xid, *EVENT)
     .select_from(_JOINED)
     .where(_AFTER)
     .order_by(version.c.xid, version.c.sequence)
@@ -75,10 +77,21 @@ _EVENTS: Final = Statement(
 _XID: Final = Statement(
     sa.select(version.c.xid).where(version.c.sequence == sa.bindparam("sequence"))
 )
-_PENDING: Final = sa.and_(delivery.c.subscriber == subscriber.c.id, delivery.c.delivered.is_(None))
-_AWAKE: Final = sa.and_(
-    subscriber.c.status == "active",
-    sa.or_(subscriber.c.retry_at.is_(None), subscriber.c.retry_at <= sa.bindparam("now")),
+_PENDING: Final = sa.and_(delivery.c.subscriber == subscriber.c.id, delivery.c.settled.is_(None))
+_RESTED: Final = sa.or_(
+    subscriber.c.retry_at.is_(None), subscriber.c.retry_at <= sa.bindparam("now")
+)
+_AWAKE: Final = sa.and_(subscriber.c.status == "active", _RESTED)
+_SECOND: Final = 1_000_000
+_REQUESTED: Final = sa.and_(subscriber.c.status == "requested", _RESTED)
+_TO_SAY: Final = sa.or_(  # what isn't an event: a handshake, an end, a heartbeat
+    _REQUESTED,
+    sa.and_(subscriber.c.status == "active", subscriber.c.until <= sa.bindparam("now")),
+    sa.and_(
+        _AWAKE,
+        subscriber.c.heartbeat > 0,
+        subscriber.c.told + subscriber.c.heartbeat * _SECOND <= sa.bindparam("now"),
+    ),
 )
 _DUE: Final = Statement(
     sa.select(
@@ -87,7 +100,7 @@ _DUE: Final = Statement(
         delivery.c.number,
         delivery.c.attempts,
         delivery.c.first_attempt,
-        *_EVENT,
+        *EVENT,
     )
     .select_from(
         subscriber.join(delivery, _PENDING)
@@ -98,22 +111,49 @@ _DUE: Final = Statement(
     .order_by(delivery.c.number)
     .limit(sa.bindparam("count"))
 )
+_NUMBERED: Final = Statement(
+    sa.select(
+        delivery.c.id,
+        delivery.c.subscriber,
+        delivery.c.number,
+        delivery.c.attempts,
+        delivery.c.first_attempt,
+        *EVENT,
+    )
+    .select_from(
+        delivery.join(version, version.c.sequence == delivery.c.sequence).join(
+            resource, resource.c.key == version.c.resource
+        )
+    )
+    .where(
+        delivery.c.subscriber == sa.bindparam("of"),
+        delivery.c.number.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .order_by(delivery.c.number)
+    .limit(sa.bindparam("count"))
+)
 _BEHIND: Final = Statement(
     sa.select(subscriber.c.id)
     .where(
-        _AWAKE,
         sa.or_(
-            sa.exists(sa.select(delivery.c.id).where(_PENDING).correlate(subscriber)),
-            sa.exists(
-                sa.select(version.c.sequence)
-                .where(
-                    version.c.type == subscriber.c.type,
-                    sa.tuple_(subscriber.c.cursor_xid, subscriber.c.cursor_sequence) < _PLACE,
-                    _SETTLED,
-                )
-                .correlate(subscriber)
+            _TO_SAY,
+            sa.and_(
+                _AWAKE,
+                sa.or_(
+                    sa.exists(sa.select(delivery.c.id).where(_PENDING).correlate(subscriber)),
+                    sa.exists(
+                        sa.select(version.c.sequence)
+                        .where(
+                            version.c.type == subscriber.c.type,
+                            sa.tuple_(subscriber.c.cursor_xid, subscriber.c.cursor_sequence)
+                            < _PLACE,
+                            _SETTLED,
+                        )
+                        .correlate(subscriber)
+                    ),
+                ),
             ),
-        ),
+        )
     )
     .order_by(subscriber.c.id)
 )
@@ -133,35 +173,10 @@ _MOVE: Final = Statement(
     apart=True,
 )
 _INSERT: Final = insert_into(delivery, apart=True)
-_ATTEMPT: Final = Statement(
-    delivery.update()
-    .where(delivery.c.id == sa.bindparam("of"), delivery.c.delivered.is_(None))
-    .values(
-        attempts=delivery.c.attempts + sa.literal_column("1"),
-        first_attempt=sa.func.coalesce(delivery.c.first_attempt, sa.bindparam("at")),
-        delivered=sa.bindparam("done"),
-    ),
-    apart=True,
-)
-_WELL: Final = Statement(
-    subscriber.update()
-    .where(subscriber.c.id == sa.bindparam("of"), subscriber.c.failing_since.is_not(None))
-    .values(failing_since=None, retry_at=None, error=sa.literal_column("''")),
-    apart=True,
-)
-_ILL: Final = Statement(
-    subscriber.update()
-    .where(subscriber.c.id == sa.bindparam("of"))
-    .values(
-        failing_since=sa.func.coalesce(subscriber.c.failing_since, sa.bindparam("at")),
-        retry_at=sa.bindparam("retry"),
-        error=sa.bindparam("why"),
-    ),
-    apart=True,
-)
 
 
-def _event(row: Row) -> Event:
+def read_event(row: Row) -> Event:
+    """From a row of EVENT."""
     sequence, type_, id_, number, interaction, owner, at = row
     return Event(sequence, type_, id_, number, interaction, owner, moment(at))
 
@@ -176,7 +191,9 @@ class Outbox(Subscribers):
         found: list[Row] = []
         for type_ in types:
             found += self.link.all(_EVENTS, {**values, "type": type_})
-        return [_event(row[1:]) for row in sorted(found, key=lambda row: (row[0], row[1]))[:limit]]
+        return [
+            read_event(row[1:]) for row in sorted(found, key=lambda row: (row[0], row[1]))[:limit]
+        ]
 
     def unread(self, subscriber_id: str, limit: int = BATCH) -> Unread | None:
         """What an active subscriber hasn't been asked about; None where that is nothing."""
@@ -196,8 +213,8 @@ class Outbox(Subscribers):
         rows = self.link.all(_UNREAD, values)
         if not rows:
             return None
-        cut = 1 + len(_EVENT)
-        seen = [(_event(row[1:cut]), stored(row[cut + 1 :])) for row in rows if row[cut]]
+        cut = 1 + len(EVENT)
+        seen = [(read_event(row[1:cut]), stored(row[cut + 1 :])) for row in rows if row[cut]]
         return Unread(standing, tuple(seen), len(rows), (rows[-1][0], rows[-1][1]))
 
     def due(self, subscriber_id: str, now: datetime, limit: int = 50) -> list[Delivery]:
@@ -205,26 +222,38 @@ class Outbox(Subscribers):
         values = {"of": subscriber_id, "now": microseconds(now), "count": limit}
         return [_delivery(row) for row in self.link.all(_DUE, values)]
 
+    def numbered(self, subscriber_id: str, first: int, last: int, limit: int) -> list[Delivery]:
+        """Deliveries by their numbers, both ends included, whatever became of them."""
+        values = {"of": subscriber_id, "first": first, "last": last, "count": limit}
+        return [_delivery(row) for row in self.link.all(_NUMBERED, values)]
+
     def behind(self, now: datetime) -> list[str]:
-        """Active subscribers with something to read or to send that needn't wait for a retry."""
+        """Subscribers with something to read, send or say that needn't wait for a retry."""
         return [row[0] for row in self.link.all(_BEHIND, {"now": microseconds(now)})]
 
 
 def _delivery(row: Row) -> Delivery:
-    id_, told, number, attempts, first, *event = row
+    id_, told, number, attempts, first, *about = row
     return Delivery(
-        id_, told, number, _event(event), attempts, None if first is None else moment(first)
+        id_, told, number, read_event(about), attempts, None if first is None else moment(first)
     )
 
 
-class Sending(Subscribing, Outbox):
-    """Moving the cursors and noting what became of each delivery.
+class Sending(Attempting, Outbox):
+    """Moving the cursors. ``fence`` is a lease's token; where it has passed on, ``Conflict``."""
 
-    ``fence`` is a token of ``claim``; where it is given and no longer current, ``Conflict``.
-    """
-
-    def queue(self, unread: Unread, chosen: Sequence[Event], *, fence: int | None = None) -> None:
+    def queue(
+        self,
+        unread: Unread,
+        chosen: Sequence[Event],
+        faulty: Mapping[int, GatewayError] = NOTHING,
+        *,
+        fence: int | None = None,
+    ) -> None:
         """Number the chosen events as deliveries and move the cursor past all that was read.
+
+        ``faulty`` are those, by sequence, of which nobody could say whether they concern the
+        subscriber: they are set aside with the reason.
 
         Raises ``Conflict`` where another drain moved it first.
         """
@@ -241,32 +270,17 @@ class Sending(Subscribing, Outbox):
         }
         if not self.link.run(_MOVE, values):
             raise Conflict("another drain moved the cursor")
-        rows = [
-            (str(uuid.uuid4()), was.subscriber.id, number, event.sequence, 0, None, None)
+        queued = [
+            Delivery(str(uuid.uuid4()), was.subscriber.id, number, event)
             for number, event in enumerate(chosen, was.next_number)
+        ]
+        rows = [
+            (each.id, each.subscriber, each.number, each.event.sequence, 0, None, None, "")
+            for each in queued
         ]
         if rows:
             self.link.many(_INSERT, rows)
-
-    def delivered(self, delivery: Delivery, at: datetime, *, fence: int | None = None) -> None:
-        """The receiver took it. A subscriber that was failing is well again."""
-        self._fenced(delivery.subscriber, fence)
-        done = microseconds(at)
-        self.link.run(_ATTEMPT, {"of": delivery.id, "at": done, "done": done})
-        self.link.run(_WELL, {"of": delivery.subscriber})
-
-    def failed(
-        self,
-        delivery: Delivery,
-        reason: str,
-        retry_at: datetime,
-        *,
-        at: datetime,
-        fence: int | None = None,
-    ) -> None:
-        """An attempt failed: the subscriber waits until ``retry_at``. ``reason`` has no values."""
-        self._fenced(delivery.subscriber, fence)
-        tried = microseconds(at)
-        self.link.run(_ATTEMPT, {"of": delivery.id, "at": tried, "done": None})
-        values = {"of": delivery.subscriber, "at": tried, "why": reason}
-        self.link.run(_ILL, {**values, "retry": microseconds(retry_at)})
+        now = moment(self.clock())
+        for each in queued:
+            if each.event.sequence in faulty:
+                self.set_aside(each, faulty[each.event.sequence], at=now, tried=False)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import sqlalchemy as sa
 
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict
 from gateway.model import Subscriber
 from gateway.store.engine import transaction_number
 from gateway.store.link import Row, Statement, insert_into
-from gateway.store.session import Session, moment
+from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import delivery, subscriber, version
 
 Position = tuple[int, int]
@@ -24,7 +24,8 @@ Position = tuple[int, int]
 class Standing:
     """How a subscriber's deliveries stand.
 
-    ``next_number`` is the next delivery's, ``fence`` the token of whoever drains it now.
+    ``next_number`` is the next delivery's, ``fence`` the token of whoever drains it now. ``told``
+    is when it was last sent anything, or began.
     """
 
     subscriber: Subscriber
@@ -33,6 +34,7 @@ class Standing:
     fence: int
     failing_since: datetime | None
     retry_at: datetime | None
+    told: datetime
 
 
 _NAMES: Final = (
@@ -45,6 +47,12 @@ _NAMES: Final = (
     "headers",
     "status",
     "error",
+    "topic",
+    "content",
+    "heartbeat",
+    "timeout",
+    "most",
+    "until",
 )
 _STATE: Final = (
     subscriber.c.cursor_xid,
@@ -53,6 +61,7 @@ _STATE: Final = (
     subscriber.c.fence,
     subscriber.c.failing_since,
     subscriber.c.retry_at,
+    subscriber.c.told,
 )
 _ROW: Final = sa.select(*(subscriber.c[name] for name in _NAMES), *_STATE)
 _ID: Final = subscriber.c.id == sa.bindparam("of")
@@ -71,9 +80,7 @@ _HEAL: Final = Statement(subscriber.update().where(_ID).values(failing_since=Non
 _MARK: Final = Statement(
     subscriber.update().where(_ID).values(status=sa.bindparam("to"), error=sa.bindparam("why"))
 )
-_CLAIM: Final = Statement(
-    subscriber.update().where(_ID).values(fence=subscriber.c.fence + sa.literal_column("1"))
-)
+_TELL: Final = Statement(subscriber.update().where(_ID).values(told=sa.bindparam("at")), apart=True)
 _FENCE: Final = Statement(sa.select(subscriber.c.fence).where(_ID), apart=True)
 _EMPTY: Final = Statement(delivery.delete().where(delivery.c.subscriber == sa.bindparam("of")))
 _REMOVE: Final = Statement(subscriber.delete().where(_ID))
@@ -82,9 +89,16 @@ _REMOVE: Final = Statement(subscriber.delete().where(_ID))
 def _standing(row: Row) -> Standing:
     named = dict(zip(_NAMES, row, strict=False))
     named["headers"] = tuple(json.loads(named["headers"]))
-    xid, sequence, number, fence, failing, retry = row[len(_NAMES) :]
+    named["until"] = _moment(named["until"])
+    xid, sequence, number, fence, failing, retry, told = row[len(_NAMES) :]
     return Standing(
-        Subscriber(**named), (xid, sequence), number, fence, _moment(failing), _moment(retry)
+        Subscriber(**named),
+        (xid, sequence),
+        number,
+        fence,
+        _moment(failing),
+        _moment(retry),
+        moment(told),
     )
 
 
@@ -111,15 +125,18 @@ class Subscribing(Subscribers):
     def put_subscriber(self, told: Subscriber) -> None:
         """Add a subscriber at the end of the log, or change one, which keeps its place in it.
 
-        Put "active", it is tried again at once.
+        Put "active" or "requested", it is tried again at once.
         """
         values = {name: getattr(told, name) for name in _NAMES}
         values |= {"headers": json.dumps(told.headers), "type": told.criteria.partition("?")[0]}
+        values["until"] = None if told.until is None else microseconds(told.until)
         if not self.link.run(_CHANGE, {**values, "of": told.id}):
             end = self.link.one(_END, {}) or (0, 0)
             start = {"cursor_xid": end[0], "cursor_sequence": end[1], "next_number": 1, "fence": 0}
-            self.link.run(_INSERT, {**values, **start, "failing_since": None, "retry_at": None})
-        elif told.status == "active":
+            start |= {"failing_since": None, "retry_at": None, "told": self.clock()}
+            start |= {"holder": "", "leased_until": 0}
+            self.link.run(_INSERT, {**values, **start})
+        elif told.status in ("active", "requested"):
             self.link.run(_HEAL, {"of": told.id})
 
     def mark(
@@ -130,25 +147,17 @@ class Subscribing(Subscribers):
     ) -> None:
         """Set its status; only an active one is read for and sent to. "active" tries again."""
         self.link.run(_MARK, {"of": subscriber_id, "to": status, "why": error})
-        if status == "active":
+        if status in ("active", "requested"):
             self.link.run(_HEAL, {"of": subscriber_id})
+
+    def told(self, subscriber_id: str, at: datetime) -> None:
+        """It was sent something: a heartbeat is due a period after this."""
+        self.link.run(_TELL, {"of": subscriber_id, "at": microseconds(at)})
 
     def remove_subscriber(self, subscriber_id: str) -> None:
         """Forget it and all its deliveries. Removing what isn't there does nothing."""
         self.link.run(_EMPTY, {"of": subscriber_id})
         self.link.run(_REMOVE, {"of": subscriber_id})
-
-    def claim(self, subscriber_id: str) -> int:
-        """A new fence token: from the commit on, writes with an older one are refused.
-
-        Raises ``NotFound``.
-        """
-        values: dict[str, Any] = {"of": subscriber_id}
-        self.link.run(_CLAIM, values)
-        row = self.link.one(_FENCE, values)
-        if row is None:
-            raise NotFound("no such subscriber")
-        return int(row[0])
 
     def _fenced(self, subscriber_id: str, fence: int | None) -> None:
         if fence is None:

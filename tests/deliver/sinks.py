@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.model import Delivery, Event, Subscriber
+from gateway.deliver.notice import Notice
+from gateway.model import Subscriber
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -145,6 +146,45 @@ def subscriber(
     return Subscriber("s1", "food-bank", channel, endpoint, "Task?", payload, headers)
 
 
-def delivery(number: int = 1) -> Delivery:
-    event = Event(number, "Task", "t-1", 3, "update", "clinic", AT)
-    return Delivery(f"msg_{number}", "s1", number, event)
+def notice(number: int = 1, body: bytes | None = None, *, task: bool = False) -> Notice:
+    """A notice with that body, or of a Task whose newest version the body is."""
+    if task and body is not None:
+        return Notice(f"msg_{number}", body, "application/fhir+json", "Task/t-1")
+    return Notice(f"msg_{number}", body)
+
+
+@dataclass
+class Mailbox:
+    """What an SMTP server took: (from, to, the message)."""
+
+    mails: list[tuple[str, str, bytes]]
+
+
+@asynccontextmanager
+async def smtp(answers: dict[str, str] | None = None) -> AsyncIterator[tuple[int, Mailbox]]:
+    """(its port, what it took); ``answers`` are those to a command that aren't 250."""
+    box = Mailbox([])
+    said = {"DATA": "354 go on", "QUIT": "221 bye", **(answers or {})}
+
+    async def serve(reader: Reader, writer: Writer) -> None:
+        writer.write(b"220 here\r\n")
+        ends: dict[str, str] = {}
+        try:
+            while line := (await reader.readline()).decode().rstrip("\r\n"):
+                word = line.partition(" ")[0].upper()
+                if word in ("MAIL", "RCPT"):
+                    ends[word] = line.partition("<")[2].partition(">")[0]
+                writer.write(f"{said.get(word, '250 fine')}\r\n".encode())
+                if word == "DATA" and said["DATA"].startswith("354"):
+                    raw = await reader.readuntil(b"\r\n.\r\n")
+                    box.mails.append((ends["MAIL"], ends["RCPT"], raw[:-5]))
+                    writer.write(f"{said.get('.', '250 taken')}\r\n".encode())
+                if word == "QUIT":
+                    break
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async with listening(serve) as port:
+        yield port, box

@@ -24,7 +24,7 @@ from gateway.close.osu import profile
 from gateway.deliver import Doors
 from gateway.deliver.endpoint import Guard
 from tests.close.cases import APPOINTMENT, BOOKED, ask, case
-from tests.deliver.sinks import delivery, subscriber
+from tests.deliver.sinks import notice, subscriber
 from tests.node import node_modules
 
 Heard = list[tuple[str, str, str]]
@@ -152,7 +152,7 @@ def send_all(listener: Listener, sent: dict[tuple[str, str, str], bytes]) -> Hea
         async with listener() as (port, heard):
             to = subscriber(f"mllp://127.0.0.1:{port}", channel="mllp")
             for raw in sent.values():
-                await doors.send(to, delivery(), raw, secret="")
+                await doors.send(to, notice(1, raw), secret="")
             await doors.close()
         return heard
 

@@ -19,7 +19,7 @@ from gateway.deliver.tls import client_tls
 from gateway.errors import SettingError
 from gateway.settings import Settings
 from tests.deliver import sinks
-from tests.deliver.sinks import delivery, subscriber
+from tests.deliver.sinks import notice, subscriber
 
 LOCAL = Guard(["127.0.0.0/8"])
 MESSAGE = b"MSH|^~\\&|CAREGW|COUNTY|EHR|CEDARGEN|20240507||RRI^I12|CG0001|P|2.5.1\rMSA|AA|MSG7\r"
@@ -35,7 +35,7 @@ def send(reply: Callable[[bytes], bytes | None], payload: bytes | None = MESSAGE
         doors = Doors(LOCAL)
         async with sinks.mllp(reply) as (address, got):
             to = subscriber(address, channel="mllp")
-            await doors.send(to, delivery(), payload, secret="")
+            await doors.send(to, notice(1, payload), secret="")
             await doors.close()
             return got
 
@@ -121,7 +121,7 @@ def deliver(
             to = subscriber(address, channel="mllp")
             try:
                 for payload in payloads:
-                    await doors.send(to, delivery(), payload, secret="")
+                    await doors.send(to, notice(1, payload), secret="")
                     await asyncio.sleep(patience)
             finally:
                 await doors.close()
@@ -158,7 +158,7 @@ def test_two_at_once_wait_for_their_turn() -> None:
         async with sinks.inbox(answer) as (address, got):
             to = subscriber(address, channel="mllp")
             await asyncio.gather(
-                *(doors.send(to, delivery(), message(n), secret="") for n in range(1, 9))
+                *(doors.send(to, notice(1, message(n)), secret="") for n in range(1, 9))
             )
             await doors.close()
             return got
@@ -211,8 +211,8 @@ def test_after_a_refusal_or_silence_the_connection_is_made_anew(
             to = subscriber(address, channel="mllp")
             for _ in range(2):
                 with pytest.raises(Failure):
-                    await doors.send(to, delivery(), message(1), secret="")
-            await doors.send(to, delivery(), message(1), secret="")
+                    await doors.send(to, notice(1, message(1)), secret="")
+            await doors.send(to, notice(1, message(1)), secret="")
             await doors.close()
             return got
 
@@ -263,7 +263,7 @@ def test_nobody_listening_is_tried_again() -> None:
     async def run() -> None:
         async with sinks.mllp(lambda _: ack()) as (address, _):
             pass
-        await Doors(LOCAL).send(subscriber(address, channel="mllp"), delivery(), MESSAGE, secret="")
+        await Doors(LOCAL).send(subscriber(address, channel="mllp"), notice(1, MESSAGE), secret="")
 
     with pytest.raises(Failure, match="reached") as caught:
         asyncio.run(run())
@@ -283,7 +283,7 @@ def test_nobody_listening_is_tried_again() -> None:
 def test_the_guard_stands_here_too(url: str) -> None:
     async def run() -> None:
         to = subscriber(url, channel="mllp")
-        await Doors(Guard()).send(to, delivery(), MESSAGE, secret="")
+        await Doors(Guard()).send(to, notice(1, MESSAGE), secret="")
 
     with pytest.raises(Failure) as caught:
         asyncio.run(run())
@@ -327,7 +327,7 @@ def over_tls(authority: Path, server: str, client: Settings) -> list[bytes]:
             to = subscriber(address, channel="mllp")
             try:
                 for number in (1, 2):
-                    await doors.send(to, delivery(), message(number), secret="")
+                    await doors.send(to, notice(1, message(number)), secret="")
             finally:
                 await doors.close()
             return got

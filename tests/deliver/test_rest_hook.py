@@ -19,8 +19,8 @@ from tests.deliver.sinks import (
     Answer,
     Request,
     Writer,
-    delivery,
     http,
+    notice,
     status,
     subscriber,
 )
@@ -48,7 +48,7 @@ def send(
                 mime = JSON if payload is not None else ""
                 to = subscriber(address + path, payload=mime, headers=headers)
                 for number in range(1, times + 1):
-                    await doors.send(to, delivery(number), payload, secret=SECRET)
+                    await doors.send(to, notice(number, payload, task=True), secret=SECRET)
                 return got
         finally:
             await doors.close()
@@ -162,7 +162,7 @@ def test_nobody_listening_is_a_failure_that_names_no_address() -> None:
         try:
             async with http(status("200 OK")) as (address, _):
                 pass
-            await doors.send(subscriber(address), delivery(), None, secret=SECRET)
+            await doors.send(subscriber(address), notice(), secret=SECRET)
         finally:
             await doors.close()
 
@@ -258,7 +258,7 @@ class TestGuard:
         async def run() -> None:
             doors = Doors(guard)
             try:
-                await doors.send(subscriber(url), delivery(), None, secret=SECRET)
+                await doors.send(subscriber(url), notice(), secret=SECRET)
             finally:
                 await doors.close()
 
@@ -284,11 +284,11 @@ def test_a_hundred_slow_receivers_hold_up_nobody() -> None:
         try:
             async with http(silence) as (slow, stuck), http(status("200 OK")) as (quick, got):
                 for number in range(100):
-                    sent = doors.send(subscriber(slow), delivery(number), None, secret=SECRET)
+                    sent = doors.send(subscriber(slow), notice(number), secret=SECRET)
                     waiting.append(asyncio.ensure_future(sent))
                 while len(stuck) < 100:
                     await asyncio.sleep(0.01)
-                await doors.send(subscriber(quick), delivery(), None, secret=SECRET)
+                await doors.send(subscriber(quick), notice(), secret=SECRET)
                 assert len(got) == 1
                 for task in waiting:
                     task.cancel()  # type: ignore[attr-defined]
@@ -302,7 +302,7 @@ def test_a_hundred_slow_receivers_hold_up_nobody() -> None:
 def test_an_unknown_channel_is_a_permanent_failure() -> None:
     async def run() -> None:
         pigeon = subscriber("http://example.org", channel="pigeon")
-        await Doors(LOCAL).send(pigeon, delivery(), None, secret=SECRET)
+        await Doors(LOCAL).send(pigeon, notice(), secret=SECRET)
 
     with pytest.raises(Failure) as caught:
         asyncio.run(run())

@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from gateway.errors import Conflict, NotFound
+from gateway.deliver.failure import Failure
 from gateway.model import Delivery, Event, Grant, Stored, Subscriber
 from gateway.store import Hub, Transaction, open_hub
 from tests.store.samples import CLINIC, PANTRY, create, patient, task, update
@@ -44,7 +42,7 @@ def deliver(hub: Hub, delivery: Delivery) -> None:
 
 
 def fail(hub: Hub, delivery: Delivery, retry_at: datetime) -> None:
-    hub.write(lambda unit: unit.failed(delivery, "503", retry_at, at=NOW))
+    hub.write(lambda unit: unit.failed(delivery, Failure("503"), retry_at, at=NOW))
 
 
 def test_a_subscriber_starts_at_the_end_of_the_log(hub: Hub) -> None:
@@ -188,21 +186,6 @@ def test_a_changed_subscriber_keeps_its_place_and_a_removed_one_is_forgotten(hub
     assert hub.advance("s", every) == 0
 
 
-def test_a_drain_that_was_taken_over_is_refused(hub: Hub) -> None:
-    add(hub, subscriber())
-    create(hub, CLINIC, task())
-    old = hub.write(lambda unit: unit.claim("s"))
-    new = hub.write(lambda unit: unit.claim("s"))
-    assert hub.advance("s", every, fence=old) == 0
-    assert hub.advance("s", every, fence=new) == 1
-    (delivery,) = due(hub)
-    with pytest.raises(Conflict):
-        hub.write(lambda unit: unit.delivered(delivery, NOW, fence=old))
-    hub.write(lambda unit: unit.delivered(delivery, NOW, fence=new))
-    with pytest.raises(NotFound):
-        hub.write(lambda unit: unit.claim("nobody"))
-
-
 def test_events_come_in_the_order_of_their_commits_after_a_sequence(hub: Hub) -> None:
     create(hub, CLINIC, task("t"))
     create(hub, CLINIC, patient("p"))
@@ -240,3 +223,35 @@ def test_a_version_that_commits_late_is_not_skipped_on_postgresql(postgres_url: 
     assert hub.advance("s", every) == 2
     assert [(one.number, one.event.id) for one in due(hub)] == [(1, "late"), (2, "early")]
     hub.close()
+
+
+def test_whoever_asks_has_ended_or_was_silent_too_long_has_something_to_hear(hub: Hub) -> None:
+    now = datetime.now(UTC)
+    quiet = subscriber("quiet")
+    add(hub, replace(subscriber("asks"), status="requested"))
+    add(hub, replace(subscriber("ended"), until=now))
+    add(hub, replace(subscriber("goes-on"), until=now + MINUTE))
+    add(hub, replace(quiet, id="beats", heartbeat=30))
+    add(hub, quiet)
+    add(hub, replace(subscriber("off"), status="off", until=now, heartbeat=1))
+    assert behind(hub, now) == ["asks", "ended"]
+    assert behind(hub, now + MINUTE) == ["asks", "beats", "ended", "goes-on"]
+    hub.write(lambda unit: unit.told("beats", now + MINUTE))
+    assert "beats" not in behind(hub, now + MINUTE)
+    with hub.read() as reader:
+        standing = reader.standing("ended")
+    assert standing is not None
+    assert standing.subscriber.until == now
+
+
+def test_deliveries_are_found_by_their_numbers_whatever_became_of_them(hub: Hub) -> None:
+    add(hub, subscriber())
+    for number in range(5):
+        create(hub, CLINIC, task(f"t{number}"))
+    hub.advance("s", every)
+    deliver(hub, due(hub)[0])
+    with hub.read() as reader:
+        found = reader.numbered("s", 1, 3, 10)
+        assert [(one.number, one.event.id) for one in found] == [(1, "t0"), (2, "t1"), (3, "t2")]
+        assert [one.number for one in reader.numbered("s", 2, 99, 2)] == [2, 3]
+        assert reader.numbered("another", 1, 99, 10) == []
