@@ -3,15 +3,33 @@
 The guide is ``mappings/README.md``. A map's way is ``source`` (YAML with places), ``maps`` (which
 file is in force), ``rules``, ``verbs`` and ``resources`` (closures, checked against R4), ``plans``
 (by event); ``library`` holds the whole and translates. ``include`` puts parts into message maps.
-``needs`` and ``memory`` save work: what can't give anything isn't run, and what was read before, or
-a resource that was made before and leads to no other, isn't made again. ``coverage`` counts what
-messages held and no rule read.
+``feeds`` and ``records`` are the same for rows and JSON (``columns``, ``queries``: their paths),
+and ``rows`` translates them. ``needs`` and ``memory`` save work: what can't give anything isn't
+run, and what was read before, or a resource that was made before and leads to no other, isn't made
+again. ``coverage`` counts what messages held and no rule read.
 """
 
 from gateway.translate.agency import is_agency_id
 from gateway.translate.coverage import Coverage, Held
+from gateway.translate.feeds import Feed, File
 from gateway.translate.ids import identity
 from gateway.translate.library import Library, load, translate
 from gateway.translate.merge import merge
+from gateway.translate.records import Lookup, RecordPlan
+from gateway.translate.rows import Rows
 
-__all__ = ["Coverage", "Held", "Library", "identity", "is_agency_id", "load", "merge", "translate"]
+__all__ = [
+    "Coverage",
+    "Feed",
+    "File",
+    "Held",
+    "Library",
+    "Lookup",
+    "RecordPlan",
+    "Rows",
+    "identity",
+    "is_agency_id",
+    "load",
+    "merge",
+    "translate",
+]

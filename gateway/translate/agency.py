@@ -11,6 +11,7 @@ from typing import Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.model import HUB, Agency, Closing, Sender, Sequencing
+from gateway.translate.feeds import named
 from gateway.translate.source import (
     Block,
     Yaml,
@@ -29,9 +30,10 @@ FILE: Final = "agency.yaml"
 _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _KEYS: Final = frozenset(
     {"agency", "name", "aliases", "identifiers", "feeds", "authorities", "tables"}
-    | {"closes-loops-by", "tables-kept-by"}
+    | {"closes-loops-by", "hears-by", "falls-back", "tables-kept-by", "victim-service-provider"}
 )
 _FEED: Final = frozenset({"kind", "timezone", "charset", "sending", "sequence"})
+_KINDS: Final = ("hl7v2", "csv", "json")
 _TABLE: Final = frozenset({"file", "unmapped"})
 _OUTCOMES: Final = frozenset({"oru", "osu", "rri"})
 _CLOSING: Final = frozenset({"rri", "osu", "outcome", "siu", "to", "acknowledgement"})
@@ -47,12 +49,14 @@ class Profile:
     """An agency as its folder describes it: itself, its tables, and where its own maps lie.
 
     ``policies``: what it wants done about codes that a table lacks, and where it says so.
+    ``feeds`` are those of rows and JSON, as they are written.
     """
 
     agency: Agency
     tables: dict[str, Table]
     folder: Path | None = None
     policies: Mapping[str, tuple[Unmapped, str]] = field(default_factory=dict)
+    feeds: tuple[Block, ...] = ()
 
 
 def is_agency_id(text: str) -> bool:
@@ -68,7 +72,7 @@ def read_profile(id_: str, folder: Path, shown: str) -> Profile:
         refuse(body.places["agency"], f"this is the folder of '{id_}'")
     if not is_agency_id(id_):
         refuse(body.places["agency"], "an id is small letters, digits and '-'")
-    feed = _feed(body)
+    feed, others = _feeds(body)
     agency = Agency(
         id=id_,
         name=text(body.need("name"), "'name'"),
@@ -82,25 +86,33 @@ def read_profile(id_: str, folder: Path, shown: str) -> Profile:
         else (),
         closing=_closing(body),
         sequence=_sequence(feed),
+        mail=_mail(body),
         tables_kept_by=_keeper(body),
+        confidential=_is_confidential(body),
+        falls_back="falls-back" in body.items and flag(body.items["falls-back"], "'falls-back'"),
     )
     tables, policies = _tables(body, folder, shown)
-    return Profile(agency, tables, folder, policies)
+    return Profile(agency, tables, folder, policies, others)
 
 
-def _feed(body: Block) -> Block | None:
-    """The agency's feed of HL7 v2; None where it has none."""
-    if (item := body.get("feeds")) is None:
-        return None
-    feeds = [block(one, "a feed") for one in several(item)]
+def _feeds(body: Block) -> tuple[Block | None, tuple[Block, ...]]:
+    """The agency's feed of HL7 v2, None where it has none; and those of rows and JSON."""
+    item = body.get("feeds")
+    feeds = [block(one, "a feed") for one in several(item)] if item is not None else []
+    spoken: list[Block] = []
+    others: dict[str, Block] = {}
     for feed in feeds:
-        feed.refuse_unknown(_FEED, "a feed")
         kind = feed.need("kind")
-        if text(kind, "'kind'") != "hl7v2":
-            refuse(kind.place, "the kinds of feeds are: hl7v2")
-    if len(feeds) > 1:
-        refuse(feeds[1].place, "one feed of a kind")
-    return feeds[0] if feeds else None
+        if text(kind, "'kind'") not in _KINDS:
+            refuse(kind.place, f"the kinds of feeds are: {', '.join(_KINDS)}")
+        if text(kind) == "hl7v2":
+            feed.refuse_unknown(_FEED, "a feed of HL7 v2")
+            spoken.append(feed)
+        elif others.setdefault(named(feed), feed) is not feed:
+            refuse(feed.place, f"the feed '{named(feed)}' stands here twice")
+    if len(spoken) > 1:
+        refuse(spoken[1].place, "one feed of HL7 v2")
+    return spoken[0] if spoken else None, tuple(others.values())
 
 
 def _timezone(feed: Block | None) -> str:
@@ -184,6 +196,18 @@ def _closing(body: Block) -> Closing | None:
     return Closing(rri or osu, outcome, to, progress=osu, booking=siu, acknowledgement=_mode(found))
 
 
+def _mail(body: Block) -> str:
+    """The address at which it hears of what is sent to it; "" where it doesn't."""
+    if (item := body.get("hears-by")) is None:
+        return ""
+    found = block(item, "'hears-by'")
+    found.refuse_unknown(frozenset({"email"}), "'hears-by'")
+    address = text(found.need("email"), "'email'")
+    if not re.fullmatch(r"[^@\s<>,;:\"]{1,64}@[A-Za-z0-9.-]{1,189}", address):
+        refuse(found.places["email"], "'email' is one address")
+    return address
+
+
 def _told(found: Block, kind: str) -> str:
     """The kind of message where the agency wants it, else ""."""
     return kind if kind in found.items and flag(found.items[kind], f"'{kind}'") else ""
@@ -205,6 +229,11 @@ def _keeper(body: Block) -> str:
     if not is_agency_id(keeper) and keeper != HUB:
         refuse(item.place, f"'tables-kept-by' is an agency's id, or {HUB}")
     return keeper
+
+
+def _is_confidential(body: Block) -> bool:
+    item = body.items.get("victim-service-provider")
+    return item is not None and flag(item, "'victim-service-provider'")
 
 
 def _tables(

@@ -168,13 +168,13 @@ class _Parser:
     def _path(self, token: str) -> Path:
         if self.numbers and _COMPONENT.fullmatch(token):
             token = f".{token}"
-        if not is_path(token):
+        if not is_path(token, self.frame):
             refuse(self.place, f"'{token}' stands where a path belongs")
         self.paths.append(parse_path(token, self.frame, self.place))
         return self.paths[-1]
 
     def _exists(self, token: str) -> Condition:
-        if not is_path(token) and not self.numbers:
+        if not is_path(token, self.frame) and not self.numbers:
             self.paths.append(parse_path(token, self.frame, self.place))
             segments = compile_segments(self.paths[-1])
             return Condition(lambda run, scope, node: bool(segments(scope)), ANYTHING)

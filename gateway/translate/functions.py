@@ -21,6 +21,10 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 _URI: Final = re.compile(r"(?:urn:[a-z0-9]{2,}:|[a-z][a-z0-9+.-]+://)\S+")
 _TABLE: Final = re.compile(r"HL7-?(\d{1,4})")
 
+_SSN: Final = 9
+_SHORTEST: Final = 20
+_HASHED: Final = re.compile(r"(?:[0-9xX]{4})?([0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})")
+
 _REMEMBERED: Final = 1024
 """How many coding systems' names an agency's shelf remembers."""
 
@@ -125,8 +129,31 @@ def _base64(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
+def _masked(text: str) -> str:
+    """A social security number as it may be shown: its last four digits; x where one is missing."""
+    kept = "".join(each for each in text.lower() if each in "0123456789x")
+    return f"xxx-xx-{kept[-4:]}" if len(kept) == _SSN else ""
+
+
+def _hash(text: str) -> str:
+    """The hash in a hashed social security number: HMIS puts its last four digits in front.
+
+    One that isn't in hexadecimal digits stays as it is; what is too short for a hash is none.
+    """
+    stripped = text.strip()
+    found = _HASHED.fullmatch(stripped)
+    return found[1].lower() if found else stripped if len(stripped) >= _SHORTEST else ""
+
+
 OF_TEXT: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
-    {"base64": _base64, "digits": _digits, "lower": str.lower, "upper": str.upper}
+    {
+        "base64": _base64,
+        "digits": _digits,
+        "hash": _hash,
+        "lower": str.lower,
+        "mask-ssn": _masked,
+        "upper": str.upper,
+    }
 )
 """Those that look at a text alone: they serve what is joined, too."""
 

@@ -1,4 +1,5 @@
-"""``keep``, ``known`` and ``forget``: what a message never changes, must find, and takes away.
+"""``keep``, ``known``, ``forget`` and ``made-by``: what a message never changes, must find, takes
+away, and only refers to.
 
 A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it ends no stay.
 """
@@ -6,14 +7,17 @@ A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.fhir.elements import children
 from gateway.translate.paths import Path
 from gateway.translate.rules import Compiler
 from gateway.translate.run import Test
 from gateway.translate.sites import Site
-from gateway.translate.source import Yaml, block, flag, refuse, several, texts
+from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
+
+_ELSEWHERE: Final = frozenset({"to", "in", "each", "if", "key", "known", "made-by"})
+"""What is said of a resource that isn't made here."""
 
 
 class Forget(NamedTuple):
@@ -32,9 +36,26 @@ def compile_keep(item: Yaml | None, type_: str) -> frozenset[str]:
     return frozenset(name for name, _ in found)
 
 
-def compile_known(item: Yaml | None, told: tuple[Path, ...]) -> tuple[Path, ...]:
+def compile_known(
+    item: Yaml | None, told: tuple[Path, ...], *, unsaid: bool = False
+) -> tuple[Path, ...]:
     """``told``, the paths of its key, for a resource that must be in the hub already; else ()."""
-    return told if item is not None and flag(item, "'known'") else ()
+    known = unsaid if item is None else flag(item, "'known'")
+    return told if known else ()
+
+
+def compile_elsewhere(compiler: Compiler, body: Block) -> bool:
+    """Whether other records make it (``made-by``); MapError for one that no map of those makes."""
+    item = body.get("made-by")
+    if item is None:
+        return False
+    body.refuse_unknown(_ELSEWHERE, "what other records make")
+    name, type_ = text(item, "a map's name"), text(body.need("to"))
+    made = compiler.makes(name)
+    if type_ not in made:
+        known = compiler.maps.find("records", name) is not None
+        refuse(item.place, f"the map '{name}' makes no {type_}" if known else f"no map '{name}'")
+    return True
 
 
 def compile_forget(

@@ -240,6 +240,18 @@ def parted(type_: str, between: str) -> Leaf:
     return read
 
 
+def parted_by(lookup: Lookup, between: str) -> Leaf:
+    """A text's parts between ``between``, each by a table."""
+
+    def read(run: Run, node: Node) -> list[Any] | None:
+        text = leaf(run, node)
+        parts = (part.strip() for part in text.split(between)) if text is not None else ()
+        found = [lookup.find(run, part, node) for part in parts if part]
+        return [row.target for row in found if row is not None and row.target] or None
+
+    return read
+
+
 def filled_up(read: Leaf, extra: Mapping[str, Callable[[], object]]) -> Leaf:
     """An object with the elements of ``extra`` where it lacks them."""
 

@@ -11,9 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from gateway.errors import MapError, TranslateError
-from gateway.fhir.elements import Element, resource_types
+from gateway.fhir.elements import Element
 from gateway.model import Agency, Record, Translation
 from gateway.translate.agency import FILE, Profile, read_profile
+from gateway.translate.feeds import Feed
+from gateway.translate.folders import BuiltIn, built_in, digest, given_feeds, own_feeds
 from gateway.translate.maps import KINDS, Maps, shown_folder
 from gateway.translate.plans import Plan, compile_plans, served
 from gateway.translate.readings import check_policy, check_table
@@ -30,7 +32,8 @@ class Shelf:
 
     ``systems`` is a memory of what coding systems' names meant, ``memory`` of what data type maps
     made for ``agency``: of the maps and tables alone, so that they change nothing. ``policies`` are
-    the agency's own, by table.
+    the agency's own, by table. ``compiler`` is what compiled the plans, ``feeds``
+    are those of rows and JSON.
     """
 
     plans: Mapping[str, Plan]
@@ -38,7 +41,9 @@ class Shelf:
     coding_systems: Table | None
     version: str
     agency: Agency
+    compiler: Compiler
     policies: Mapping[str, Unmapped] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
     systems: dict[str, str | None] = field(default_factory=dict)
     memory: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -62,6 +67,25 @@ class Library:
     _standard: Compiler
     _plans: Mapping[str, Plan]
     _shelves: Mapping[str, Shelf]
+    _feeds: Mapping[str, BuiltIn]
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this library from any other: of all its maps, tables and agencies."""
+        shelves = sorted((id, shelf.version) for id, shelf in self._shelves.items())
+        told = "\n".join((self.version, *(f"{id} {version}" for id, version in shelves)))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def complete(self) -> Library:
+        """The same, with what ships compiled now too. Raises MapError."""
+        for one in self._feeds.values():
+            one.feed  # noqa: B018 - it is made by being read
+        return self
+
+    def map_version(self, id: str) -> str:
+        """The version of an agency's maps, its own included."""
+        shelf = self._shelves.get(id)
+        return shelf.version if shelf is not None else self.version
 
     def with_agency(self, id_: str, folder: Path | None = None) -> Library:
         """The library with an agency more, or anew. Raises MapError where its folder is wrong."""
@@ -105,43 +129,56 @@ class Library:
     def _shelf(self, profile: Profile) -> Shelf:
         systems = self._standard.tables.get("coding-systems")
         if profile.folder is None:
-            return Shelf(self._plans, {}, systems, self.version, profile.agency)
+            plans, standard = self._plans, self._standard
+            given = given_feeds(self._feeds)
+            return Shelf(plans, {}, systems, self.version, profile.agency, standard, feeds=given)
         compiler, plans = self._standard, self._plans
         if own := _own_layer(profile.folder):
             layered = Maps((own, *self._layers), self._standard.maps.read)
             compiler, plans = _compiled(layered, {**profile.tables, **self._standard.tables})
-        for name, table in profile.tables.items():
-            _check_used(compiler, name, table.place)
-            check_table(table, compiler.uses.get(name, set()))
-        for name, (policy, place) in profile.policies.items():
-            _check_used(compiler, name, place)
-            check_policy(policy, compiler.uses.get(name, set()), place)
-        version = _digest([profile.folder], self.version)
-        policies = {name: policy for name, (policy, _) in profile.policies.items()}
-        return Shelf(plans, profile.tables, systems, version, profile.agency, policies)
+        known = {**profile.tables, **self._standard.tables}
+        feeds = own_feeds(profile.feeds, profile.folder, self._feeds, known)
+        _check_own(profile, compiler, feeds)
+        return Shelf(
+            plans,
+            profile.tables,
+            systems,
+            digest([profile.folder], self.version),
+            profile.agency,
+            compiler,
+            {name: policy for name, (policy, _) in profile.policies.items()},
+            feeds,
+        )
 
 
 def load(folders: Sequence[Path]) -> Library:
     """Load and check everything under ``folders``, the first of a name before the later ones.
 
-    Each may hold ``hl7v2/`` and ``agencies/<id>/``. Raises MapError, with file and line.
+    Each may hold ``hl7v2/``, feeds (``hmis/``) and ``agencies/<id>/``. Raises MapError, with file
+    and line.
     """
+    library = standard(folders)
+    for folder in reversed(folders):
+        for file in sorted((folder / "agencies").glob(f"*/{FILE}")):
+            library = library.with_agency(file.parent.name, file.parent)
+    return library
+
+
+def standard(folders: Sequence[Path]) -> Library:
+    """The library without its agencies. Raises MapError."""
     _check_folders(folders)
     layers = tuple((folder / "hl7v2", "hl7v2") for folder in folders if (folder / "hl7v2").is_dir())
     maps = Maps(layers)
     compiler, plans = _compiled(maps, maps.tables())
-    library = Library(
-        version=_digest([folder for folder, _ in layers]),
+    return Library(
+        version=digest(folder for folder, _ in layers),
         agencies=MappingProxyType({}),
         _layers=layers,
         _standard=compiler,
         _plans=plans,
         _shelves=MappingProxyType({}),
+        _feeds=built_in(folders, compiler.tables),
     )
-    for folder in reversed(folders):
-        for file in sorted((folder / "agencies").glob(f"*/{FILE}")):
-            library = library.with_agency(file.parent.name, file.parent)
-    return library
 
 
 def translate(library: Library, agency: Agency, record: Record) -> Translation:
@@ -153,25 +190,8 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
     bears the codes that somebody is to be asked about, as the Translation does.
     """
     shelf = library.shelf(agency)
-    event = _text(record, 9, 1), _text(record, 9, 2)
-    plan = shelf.plans.get("^".join(event))
-    if plan is None:
-        known = served(shelf.plans, event[0])
-        raise TranslateError(
-            f"no map serves this {'event' if known else 'type of message'}",
-            place="MSH-9",
-            code="not-supported",
-            condition="201" if known else "200",
-        )
-    run = Run(
-        agency,
-        shelf.tables,
-        shelf.coding_systems,
-        shelf.systems,
-        shelf.memory if shelf.serves(agency) else {},
-        offset_of(_text(record, 7)),
-        policies=shelf.policies,
-    )
+    event, plan = plan_of(shelf, record)
+    run = run_of(shelf, agency, record)
     try:
         entries = plan.run(run, record)
     except TranslateError as error:
@@ -183,7 +203,36 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
     name = f"{plan.name}@{shelf.version}"
     said = _said(run, record)
     lacks = tuple(run.lacks.values())
-    return Translation("^".join(event), name, entries, run.warnings, said, run.asked, lacks)
+    return Translation(event, name, entries, run.warnings, said, run.asked, lacks)
+
+
+def run_of(shelf: Shelf, agency: Agency, record: Record) -> Run:
+    """A translation of one record, about to begin."""
+    return Run(
+        agency,
+        shelf.tables,
+        shelf.coding_systems,
+        shelf.systems,
+        shelf.memory if shelf.serves(agency) else {},
+        offset_of(_text(record, 7)),
+        policies=shelf.policies,
+    )
+
+
+def plan_of(shelf: Shelf, record: Record) -> tuple[str, Plan]:
+    """A record's event, and the plan that serves it. Raises TranslateError at MSH-9."""
+    kind, trigger = _text(record, 9, 1), _text(record, 9, 2)
+    event = f"{kind}^{trigger}"
+    plan = shelf.plans.get(event)
+    if plan is not None:
+        return event, plan
+    known = served(shelf.plans, kind)
+    raise TranslateError(
+        f"no map serves this {'event' if known else 'type of message'}",
+        place="MSH-9",
+        code="not-supported",
+        condition="201" if known else "200",
+    )
 
 
 def _said(run: Run, record: Record) -> datetime | None:
@@ -207,10 +256,8 @@ def _compiled(maps: Maps, tables: Mapping[str, Table]) -> tuple[Compiler, Mappin
     compiler = Compiler(maps, tables)
     for name in maps.names("datatypes"):
         source = maps.find("datatypes", name)
-        if source is not None and source.to in resource_types():
-            compiler.check_resource_map(source)
-        elif source is not None:
-            compiler.data_type(name, source.to, source.place)
+        if source is not None:
+            compiler.check_data_type(source)
     return compiler, compile_plans(compiler)
 
 
@@ -220,9 +267,22 @@ def _own_layer(folder: Path) -> tuple[Path, str] | None:
     return (folder, shown_folder(folder)) if holds else None
 
 
-def _check_used(compiler: Compiler, name: str, place: str) -> None:
-    if name not in compiler.tables:
+def _check_own(profile: Profile, compiler: Compiler, feeds: Mapping[str, Feed]) -> None:
+    """MapError for a table or policy of an agency's own that no rule uses, or that doesn't fit."""
+    for name, table in profile.tables.items():
+        check_table(table, _users(compiler, feeds, name, table.place))
+    for name, (policy, place) in profile.policies.items():
+        check_policy(policy, _users(compiler, feeds, name, place), place)
+
+
+def _users(compiler: Compiler, feeds: Mapping[str, Feed], name: str, place: str) -> set[Element]:
+    """The elements that a table is read for, in messages or else in rows."""
+    if name in compiler.tables:
+        return set(compiler.uses.get(name, ()))
+    used = [feed.compiler for feed in feeds.values() if name in feed.compiler.tables]
+    if not used:
         raise MapError(f"{place}: no rule uses a table '{name}'", place=place)
+    return {one for each in used for one in each.uses.get(name, ())}
 
 
 def _check_folders(folders: Iterable[Path]) -> None:
@@ -234,14 +294,3 @@ def _check_folders(folders: Iterable[Path]) -> None:
 def _check_folder(folder: Path) -> None:
     if not (folder / FILE).is_file():
         refuse(f"{shown_folder(folder)}/{FILE}", "an agency's folder needs this file")
-
-
-def _digest(folders: Iterable[Path], before: str = "") -> str:
-    """The first 12 hex digits of a hash over all map files and tables."""
-    total = hashlib.sha256(before.encode())
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix in (".yaml", ".csv"):
-                total.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-                total.update(path.read_bytes())
-    return total.hexdigest()[:12]

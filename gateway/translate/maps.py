@@ -12,8 +12,9 @@ from gateway.translate.include import included, overlaid
 from gateway.translate.source import Block, flag, read_yaml, refuse, text
 from gateway.translate.tables import Table, read_table
 
-KINDS: Final = ("messages", "parts", "segments", "datatypes")
-_BY_NAME: Final = frozenset({"groups", "resources"})
+KINDS: Final = ("messages", "parts", "segments", "datatypes", "records")
+_WITH_PARTS: Final = frozenset({"messages", "records"})
+_BY_NAME: Final = frozenset({"groups", "resources", "lookup"})
 HEADER: Final = frozenset({"map", "to", "extends"})
 """The keys of a segment or data type map that aren't elements."""
 
@@ -65,7 +66,7 @@ class Maps:
             block = self._load(path, f"{shown}/{kind}/{name}.yaml")
             if text(block.need("map"), "'map'") != name:
                 refuse(block.places["map"], f"the file's name says '{name}'")
-            yield included(block, self._part) if kind == "messages" else block
+            yield included(block, self._part) if kind in _WITH_PARTS else block
             if not _extends(block):
                 return
 
@@ -106,7 +107,7 @@ def _extends(block: Block) -> bool:
 def _extended(body: Block, base: Block) -> Block:
     """``base`` with the rules of ``body`` in place of its own; ``drop`` takes one away.
 
-    ``groups`` and ``resources`` of messages are taken one level deeper, by name.
+    ``groups``, ``lookup`` and ``resources`` are taken one level deeper, by name.
     """
     said = {key: item for key, item in body.items.items() if key != "extends"}
     made = overlaid(base, Block(body.place, said, body.places), (_BY_NAME,))

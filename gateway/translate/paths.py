@@ -1,14 +1,15 @@
 """HL7 v2 paths: ``PID-3[5=MR].4.2``, ``^OBR-7``, ``OBX[2]-5``, ``CX.1``, ``.``.
 
-Parsed and checked once; what runs is a closure over numbers.
+Parsed and checked once; what runs is a closure over numbers. Other sources have a ``Dialect`` of
+their own: ``columns`` of a CSV file's rows, ``queries`` of JSON.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, cast
 
 from gateway.model import NULL, Node, Segment
 from gateway.translate.run import Nodes, Run, Scope, Test
@@ -21,13 +22,24 @@ _ABSOLUTE: Final = re.compile(
 _RELATIVE: Final = re.compile(r"(?P<type>[A-Z][A-Z0-9]*)?(?P<parts>(?:\.[1-9]\d*){1,2})|\.")
 
 
+class Dialect(Protocol):
+    """How the paths of a source other than HL7 v2 are written."""
+
+    def is_path(self, text: str) -> bool:
+        """Whether ``text`` leads to values; the name of other rows (in ``each``) doesn't."""
+
+    def parse(self, text: str, frame: Frame, place: str) -> Path:
+        """Take a path apart and check it against its frame; MapError at ``place``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What a path may see where it stands: the static side of ``run.Scope``.
 
     ``segments`` None: any. ``type`` is the data type's name where paths like ``CX.1`` serve, "" for
     nameless ones (``.1``) only, None where there is no node. ``over`` is the path of the field
-    whose repetitions are gone over here.
+    whose repetitions are gone over here. ``dialect`` is None for HL7 v2; ``depth`` is how many
+    nodes are in hand, one within the other.
     """
 
     name: str
@@ -35,6 +47,8 @@ class Frame:
     parent: Frame | None = None
     type: str | None = None
     over: str = ""
+    dialect: Dialect | None = None
+    depth: int = 0
 
     def sees(self, segment: str) -> bool:
         """Whether a segment of that name may be in such a scope."""
@@ -42,18 +56,45 @@ class Frame:
 
     def around(self, node_type: str | None, over: str = "") -> Frame:
         """The same scope, with a node in hand."""
-        return Frame(self.name, self.segments, self.parent, node_type, over)
+        return replace(self, type=node_type, over=over, depth=self.depth + 1)
 
     def inside(self, segment: str) -> Frame:
         """The scope of one segment of an ``each``."""
-        return Frame(f"each {segment} of {self.name}", frozenset({segment}), self)
+        name = f"each {segment} of {self.name}"
+        return Frame(name, frozenset({segment}), self, dialect=self.dialect)
+
+
+class Placed(Protocol):
+    """A row: a segment that knows its file and line."""
+
+    @property
+    def where(self) -> str:
+        """``Client.csv:12``."""
+
+
+class Search(Protocol):
+    """A compiled query of JSON: finds values in the value in hand, or in the whole record."""
+
+    def first(self, run: Run, scope: Scope, node: Node | None) -> Node | None:
+        """The first value that it meets."""
+
+    def nodes(self, run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
+        """All of them: the items of a list."""
+
+    def shown(self, scope: Scope) -> str:
+        """The place of the record, and the query."""
+
+
+ANY: Final = 0
+"""In a path's ``nth``: all segments of the name, the rows that a lookup found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """A path taken apart. ``segment`` "" for a relative one; ``field`` 0 for a whole segment.
 
-    The name of a resource or group, where one is read, is noted as a path of ``up`` -1.
+    ``column``: the field is that column of a row; ``search`` finds values in JSON. The name of a
+    resource or group, where one is read, is noted as a path of ``up`` -1.
     """
 
     text: str
@@ -64,6 +105,8 @@ class Path:
     repetition: int = 0
     choice: str = ""
     parts: tuple[int, ...] = ()
+    column: str = ""
+    search: Search | None = None
 
     @property
     def is_single(self) -> bool:
@@ -73,7 +116,7 @@ class Path:
     @property
     def is_plain(self) -> bool:
         """Whether it reads a field of the scope's own first segment of that name."""
-        return bool(self.field) and self.up == 0 and self.nth == 1
+        return bool(self.field) and self.up == 0 and self.nth == 1 and self.search is None
 
     @property
     def is_own_field(self) -> bool:
@@ -90,20 +133,41 @@ class Path:
 
     def shown(self, scope: Scope) -> str:
         """Its place in a message: with the ordinal of the segment, where there is one."""
+        if self.column:
+            return self._cell(scope)
+        if self.search is not None:
+            return self.search.shown(scope)
         held = scope.segments.get(self.segment) if self.up == 0 else None
         ordinal = held[0].ordinal if held else self.nth
         name = f"{self.segment}[{ordinal}]" if ordinal > 1 else self.segment
         return f"{name}-{self.field}" + "".join(f".{part}" for part in self.parts)
 
+    def _cell(self, scope: Scope) -> str:
+        """``Client.csv:12:DOB``: of the row that it is about, else of the row around."""
+        at: Scope | None = scope
+        for _ in range(self.up):
+            at = at.parent if at is not None else None
+        while at is not None and self.segment not in at.segments and at.parent is not None:
+            at = at.parent
+        held = next(iter(at.segments.values()), ()) if at is not None else ()
+        own = at.segments.get(self.segment, ()) if at is not None else ()
+        if own:
+            return f"{cast('Placed', own[0]).where}:{self.column}"
+        return f"{cast('Placed', held[0]).where}:{self.text}" if held else self.text
 
-def is_path(text: str) -> bool:
+
+def is_path(text: str, frame: Frame) -> bool:
     """Whether ``text`` has the form of a path (a segment's bare name has not)."""
+    if frame.dialect is not None:
+        return frame.dialect.is_path(text)
     absolute = _ABSOLUTE.fullmatch(text)
     return bool(_RELATIVE.fullmatch(text) or (absolute and absolute["field"]))
 
 
 def parse_path(text: str, frame: Frame, place: str) -> Path:
     """Take ``text`` apart and check it against its frame; MapError at ``place``."""
+    if frame.dialect is not None:
+        return frame.dialect.parse(text, frame, place)
     if match := _RELATIVE.fullmatch(text):
         _check_relative(text, match["type"], frame, place)
         return Path(text, parts=_numbers(match["parts"]))
@@ -170,6 +234,8 @@ def compile_segments(path: Path) -> Segments:
 
 def compile_nodes(path: Path, choose: Choose, place: str) -> Nodes:
     """All nodes that a path meets: repetitions, or their components."""
+    if path.search is not None:
+        return path.search.nodes
     parts = path.parts
     repetitions = _repetitions(path, choose, place)
     if not parts:
@@ -188,6 +254,8 @@ def compile_nodes(path: Path, choose: Choose, place: str) -> Nodes:
 
 def compile_first(path: Path, choose: Choose, place: str) -> First:
     """The first node that a path meets: a component of the first repetition."""
+    if path.search is not None:
+        return path.search.first
     if not path.segment:
         return _relative(path.parts)
     if path.is_plain and not path.choice and not path.repetition:
@@ -279,12 +347,20 @@ def _own_repetitions(path: Path) -> Nodes:
 
 def _all_repetitions(path: Path) -> Nodes:
     segments, nth, number = compile_segments(path), path.nth, path.field
+    if nth == ANY:
+        return lambda run, scope, node: [
+            one for each in segments(scope) for one in each.repetitions(number)
+        ]
 
     def repetitions(run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
         found = segments(scope)
         return found[nth - 1].repetitions(number) if len(found) >= nth else ()
 
     return repetitions
+
+
+WHOLE: Final = b"\x02"
+"""The shape of a JSON object or list that holds anything."""
 
 
 def says(text: str) -> bool:
@@ -297,7 +373,7 @@ def filled(node: Node, depth: int = 2) -> bool:
     text = node.text()
     if text is not None and says(text):
         return True
-    if not depth:
-        return False
+    if not depth or node.shape == WHOLE:
+        return bool(node.shape == WHOLE)
     children = (node.child(number) for number in range(2, 26))
     return any(child is not None and filled(child, depth - 1) for child in children)

@@ -52,11 +52,11 @@ class Plan:
             if entry is None:
                 continue
             known = made.get(reference)
-            made[reference] = entry if known is None else _joined(known, entry)
+            made[reference] = entry if known is None else joined(known, entry)
         return tuple(made.values())
 
 
-def _joined(first: Entry, second: Entry) -> Entry:
+def joined(first: Entry, second: Entry) -> Entry:
     """One thing told of twice in a message: the second adds what the first lacks, to lists too."""
     resource = {**second.resource, **first.resource}
     for name, more in second.resource.items():
@@ -81,11 +81,12 @@ def compile_plans(compiler: Compiler) -> dict[str, Plan]:
     for name in compiler.maps.names("messages"):
         source = compiler.maps.find("messages", name)
         if source is not None:
-            _add(plans, source, _plan(compiler, source))
+            _add(plans, source, compile_plan(compiler, source))
     return plans
 
 
-def _plan(compiler: Compiler, source: Source) -> Plan:
+def compile_plan(compiler: Compiler, source: Source) -> Plan:
+    """One message map's plan."""
     source.body.refuse_unknown(_KEYS, "a message map")
     groups = compile_groups(source.body.get("groups"))
     makers = compile_resources(compiler, groups, source.body.need("resources"))

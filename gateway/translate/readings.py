@@ -15,6 +15,7 @@ from gateway.translate.leaves import (
     filled_up,
     looked_up,
     parted,
+    parted_by,
     plain,
 )
 from gateway.translate.sites import Leaf
@@ -65,10 +66,7 @@ def _primitive(
             type_ = _agreed(type_, text(named, "'as'"), named.place)
     if lookup is None:
         return plain(type_, function, codes_of(element))
-    compiler.uses.setdefault(lookup.name, set()).add(element)
-    if lookup.standard is not None:
-        for row in lookup.standard.rows.values():
-            check_row(element, row)
+    _use(compiler, element, lookup)
     if type_ == "code" and lookup.unmapped == "text":
         refuse(item.places["unmapped"], f"{element.path} is a code: 'text' can't be one")
     return looked_up(type_, lookup, function)
@@ -91,16 +89,28 @@ def _by_map(
     return read
 
 
-def compile_split(element: Element, item: Block) -> Leaf:
-    """``split``: the parts of one text, for an element that repeats."""
+def _use(compiler: Compiler, element: Element, lookup: Lookup) -> None:
+    """Note that a table serves an element, whose codes its targets must be."""
+    compiler.uses.setdefault(lookup.name, set()).add(element)
+    if lookup.standard is not None:
+        for row in lookup.standard.rows.values():
+            check_row(element, row)
+
+
+def compile_split(compiler: Compiler, element: Element, item: Block) -> Leaf:
+    """``split``: the parts of one text, for an element that repeats; by a ``table``, if any."""
     between = text(item.items["split"], "'split'")
-    for key in ("as", "table", "fn", "plus", "minus", "default"):
+    for key in ("as", "fn", "plus", "minus", "default"):
         if key in item.items:
             refuse(item.places[key], f"'{key}' doesn't go with 'split'")
     if not element.is_list or element.types[0] not in READERS or not between:
         refuse(item.places["split"], f"{element.path} is no list of texts that are split")
+    lookup = _lookup(compiler, element, item)
+    if lookup is not None:
+        _use(compiler, element, lookup)
+        return parted_by(lookup, between)
     if codes_of(element) is not None:
-        refuse(item.places["split"], f"{element.path} has a required binding")
+        refuse(item.places["split"], f"{element.path} has a required binding: say a 'table'")
     return parted(element.types[0], between)
 
 

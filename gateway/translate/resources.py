@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import children, resource_types
 from gateway.model import Entry, Node, Reference, Resource
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
-from gateway.translate.keeping import Forget, compile_forget, compile_keep, compile_known
+from gateway.translate.keeping import (
+    Forget,
+    compile_elsewhere,
+    compile_forget,
+    compile_keep,
+    compile_known,
+)
+from gateway.translate.live import Content, Live, by_scope
 from gateway.translate.maps import HEADER, Source, missing
 from gateway.translate.memory import Form, form_of, keep
-from gateway.translate.needs import (
-    Condition,
-    Narrowed,
-    Present,
-    answer,
-    everything,
-    in_scope,
-    met,
-    questions,
-    segments_of,
-)
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
@@ -37,13 +33,14 @@ from gateway.translate.paths import (
 )
 from gateway.translate.readings import KEY
 from gateway.translate.rules import Compiler, Named, node_frame
-from gateway.translate.run import Nodes, Read, Run, Scope, Test
+from gateway.translate.run import Nodes, Run, Scope
 from gateway.translate.sites import AGENCY, Home, Rule, Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
 from gateway.translate.verbs import TEXT, read_nodes
 
 _KEYS: Final = frozenset(
     {"to", "in", "each", "if", "key", "use", "set", "keep", "known", "forget", "optional"}
+    | {"made-by"}
 )
 _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
@@ -54,30 +51,6 @@ At = tuple[Scope, "Node | None"]
 
 Each = Callable[[Run, Scope], "Sequence[At]"]
 """Where all instances in a scope are made, unless an ``if`` says otherwise."""
-
-
-class Content(NamedTuple):
-    """One element of a resource, ready to run. ``others`` are the siblings of a choice, by name.
-
-    ``read`` is None where nothing of it is there: what is left is its default.
-    """
-
-    part: Part
-    name: str
-    read: Read | None
-    others: Mapping[str, frozenset[str]]
-
-
-class Live(NamedTuple):
-    """What of a maker may give something in scopes of one shape.
-
-    ``test`` is None where there is none; ``possible`` says whether it can be true at all.
-    """
-
-    possible: bool
-    test: Test | None
-    keys: tuple[tuple[Read, bool], ...]
-    contents: tuple[Content, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +71,8 @@ class Maker:
     forget: tuple[Forget, ...]
     optional: bool
     form: Form | None
+    elsewhere: bool = False
+    """Whether other records make it, and here it is only referred to."""
 
     def found(self, run: Run, scope: Scope) -> list[tuple[At, Live, Reference]]:
         """Where an instance is to be made in ``scope``, of what, and its reference."""
@@ -113,7 +88,7 @@ class Maker:
             value = read(run, scope, node)
             if value is None:
                 continue
-            known = [pair for one in (value if many else (value,)) if (pair := _pair(one))[1]]
+            known = [pair for one in (value if many else (value,)) if (pair := pair_of(one))[1]]
             if known:
                 system, text = min(known)
                 return f"{self.type}/{identity(run.agency.id, self.type, system, text)}"
@@ -127,6 +102,10 @@ class Maker:
 
     def make(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
         """The resource itself; None, after a warning, for an optional one that isn't whole."""
+        if self.elsewhere:
+            if self.known:
+                run.refers.setdefault(reference, self._known_at(at[0]))
+            return None
         key = self.form(run, *at) if self.form is not None else None
         known = run.memory.get(key) if key is not None else None
         if known is not None:
@@ -140,7 +119,7 @@ class Maker:
 
     def _made(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
-        removes: set[str] = set()
+        removes = set(self._names) if run.whole else set[str]()
         scope, node = at
         for part, name, read, others in live.contents:
             run.null = False
@@ -167,6 +146,11 @@ class Maker:
             return None
         gone = frozenset(removes - resource.keys()) if removes else _NONE
         return Entry(resource, gone, self.keep, self._known_at(scope))
+
+    @property
+    def _names(self) -> Iterator[str]:
+        """The JSON names of all that its rules may give."""
+        return (name for content in self.contents for name in content.part.names)
 
     def _known_at(self, scope: Scope) -> str:
         """The place of what names a resource that must be known: the first of its key's paths."""
@@ -197,7 +181,7 @@ class Maker:
         return self.key_path.shown(at[0])
 
 
-def _pair(value: Any) -> tuple[str, str]:
+def pair_of(value: Any) -> tuple[str, str]:
     """(system, value) of an Identifier or a text."""
     if isinstance(value, dict):
         return value.get("system", ""), value.get("value", "")
@@ -238,7 +222,7 @@ def _home(name: str, item: Yaml, groups: Groups) -> Home:
     each = body.get("each")
     path = text(each, "a path") if each is not None else ""
     spare = "optional" in body.items and flag(body.items["optional"], "'optional'")
-    if is_path(path):
+    if is_path(path, frame):
         return Home(frame, frame, type_, path, spare)
     return Home(frame, frame.inside(path) if path else frame, type_, optional=spare)
 
@@ -257,7 +241,8 @@ def _maker(
     site = Site(frame, homes, [], within)
     key_site = Site(frame, above, [], within)
     keys = _keys(compiler, body.need("key"), key_site)
-    contents = _contents(compiler, body, home.type, site)
+    elsewhere = compile_elsewhere(compiler, body)
+    contents = () if elsewhere else _contents(compiler, body, home.type, site)
     condition = compiler.condition(body.get("if"), site)
     told = tuple(filter(_in_message, key_site.reads)) or (_CONTROL_ID,)
     return Maker(
@@ -266,15 +251,16 @@ def _maker(
         place=body.place,
         group=home.group.name,
         each=each,
-        live=_by_shape(condition, keys, contents),
+        live=by_scope(condition, keys, contents),
         key_path=told[0],
         contents=contents,
-        must=needed(home.type),
+        must=() if elsewhere else needed(home.type),
         keep=compile_keep(body.get("keep"), home.type),
-        known=compile_known(body.get("known"), told),
+        known=compile_known(body.get("known"), told, unsaid=elsewhere),
         forget=compile_forget(compiler, body.get("forget"), home.type, site),
         optional=home.optional,
-        form=form_of((*site.reads, *site.tested)),
+        form=None if frame.dialect is not None else form_of((*site.reads, *site.tested)),
+        elsewhere=elsewhere,
     )
 
 
@@ -283,7 +269,7 @@ def _each(body: Block, frame: Frame) -> tuple[Frame, Each]:
     if item is None:
         return frame, lambda run, scope: ((scope, None),)
     path = text(item, "a path")
-    if is_path(path):
+    if is_path(path, frame):
         return frame.around("", path), _over_nodes(read_nodes(item, Site(frame, {}, [])))
     segments = compile_segments(parse_path(path, frame, item.place))
     return frame.inside(path), _over_segments(segments)
@@ -295,45 +281,6 @@ def _over_nodes(nodes: Nodes) -> Each:
 
 def _over_segments(segments: Segments) -> Each:
     return lambda run, scope: [(scope.single(one), None) for one in segments(scope)]
-
-
-def _by_shape(
-    condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
-) -> Callable[[Scope, Node | None], Live]:
-    """A maker narrowed to what its scope holds and says, and to the node in hand."""
-    needs = [condition.needs] if condition else []
-    needs += [rule.needs for rule in keys]
-    needs += [rule.needs for content in contents for rule in content.part.rules]
-    names, asked = tuple(sorted(segments_of(needs))), questions(needs)
-    known = Narrowed(
-        _live(condition, keys, contents, everything),
-        lambda held: _live(condition, keys, contents, in_scope(names, held[0], asked, held[1])),
-    )
-
-    def live(scope: Scope, at: Node | None) -> Live:
-        segments = scope.segments
-        shapes = [segments[name][0].shape if name in segments else b"" for name in names]
-        if at is not None:
-            shapes.append(at.shape)
-        return known[tuple(shapes), tuple([answer(one, scope) for one in asked])]
-
-    return live
-
-
-def _live(
-    condition: Condition | None,
-    keys: Sequence[Rule],
-    contents: Sequence[Content],
-    present: Present,
-) -> Live:
-    narrowed = (rule.narrowed(present) for rule in keys)
-    given = (content._replace(read=content.part.read(present)) for content in contents)
-    return Live(
-        condition is None or met(condition.needs, present),
-        condition.test if condition else None,
-        tuple((rule.read, rule.many) for rule in narrowed if rule is not None),
-        tuple(one for one in given if one.read is not None or one.part.default is not None),
-    )
 
 
 def _keys(compiler: Compiler, item: Yaml, site: Site) -> list[Rule]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-from gateway.fhir.elements import Element, children
+from gateway.fhir.elements import Element, children, resource_types
 from gateway.translate.conditions import compile_condition
 from gateway.translate.maps import HEADER, Maps, Source, missing
 from gateway.translate.memory import remembered
@@ -24,7 +24,14 @@ from gateway.translate.objects import (
     given,
     one_of,
 )
-from gateway.translate.paths import Frame, Path, compile_segments, is_path, parse_path
+from gateway.translate.paths import (
+    Dialect,
+    Frame,
+    Path,
+    compile_segments,
+    is_path,
+    parse_path,
+)
 from gateway.translate.run import Scope
 from gateway.translate.sites import Leaf, Rule, Site
 from gateway.translate.source import Block, Scalar, Series, Yaml, block, refuse, several, text
@@ -50,11 +57,14 @@ _SUBTYPES: Final = {"Age", "Count", "Distance", "Duration", "MoneyQuantity", "Si
 class Compiler:
     """Compiles the rules of one set of maps and tables.
 
-    ``uses`` collects, by table, the elements whose codes its targets must be.
+    ``uses`` collects, by table, the elements whose codes its targets must be. ``feed`` and
+    ``dialect`` are those of rows or JSON: "" and None for HL7 v2.
     """
 
     maps: Maps
     tables: Mapping[str, Table]
+    feed: str = ""
+    dialect: Dialect | None = None
     uses: dict[str, set[Element]] = field(default_factory=dict)
     _made: dict[tuple[str, bool], tuple[str, Leaf]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
@@ -88,7 +98,7 @@ class Compiler:
             return self._primitive_map(source)
         if not children(source.to):
             refuse(source.body.places["to"], f"R4 has no type '{source.to}'")
-        site = Site(node_frame(source.name), {}, [])
+        site = Site(node_frame(source.name, self.dialect), {}, [])
         skip = HEADER if only is None else frozenset(source.body.items) - only
         parts = self.body(source.to, source.body, site, skip)
         read = by_shape(compose(source.to, parts), partial(compose, source.to, parts))
@@ -113,7 +123,7 @@ class Compiler:
         source.body.refuse_unknown(HEADER | {"value"}, "a map to a primitive")
         element = Element(f"{source.name}.value", (source.to,), 0, 1, source.to)
         value = source.body.need("value")
-        site = Site(node_frame(source.name), {}, [])
+        site = Site(node_frame(source.name, self.dialect), {}, [])
         rules = [(one, site) for one in several(value)]
         part = _element(element, [self.rule(element, *one) for one in rules], value.place)
         read, nowhere = part.read(), Scope(None)
@@ -121,9 +131,16 @@ class Compiler:
             refuse(value.place, "an empty list makes nothing")
         return remembered(lambda run, node: read(run, nowhere, node))
 
+    def check_data_type(self, source: Source) -> None:
+        """Compile a data type map that perhaps nothing uses."""
+        if source.to in resource_types():
+            self.check_resource_map(source)
+        else:
+            self.data_type(source.name, source.to, source.place)
+
     def check_resource_map(self, source: Source) -> None:
         """Check a data type map to a resource; what it requires is asked where it is used."""
-        site = Site(node_frame(source.name), {}, [])
+        site = Site(node_frame(source.name, self.dialect), {}, [])
         for name, rule in source.body.items.items():
             if name not in HEADER:
                 rules = [(one, site) for one in several(rule)]
@@ -187,6 +204,27 @@ class Compiler:
         rule = Rule(one_of(parts), weighs=weighs, needs=needs)
         return parts, given(rule, self.condition(body.get("if"), site))
 
+    def makes(self, record: str) -> set[str]:
+        """The types of the resources that a record's map makes itself."""
+        source = self.maps.find("records", record)
+        made = source.body.get("resources") if source is not None else None
+        bodies = made.items.values() if isinstance(made, Block) else ()
+        return {
+            text(body.items["to"])
+            for body in bodies
+            if isinstance(body, Block) and "to" in body.items and "made-by" not in body.items
+        }
+
+    # --- what an explaining compiler listens to (``explain``); this one doesn't -----------------
+
+    def noted(self, rule: Rule, item: Block) -> Rule:
+        """A rule as it runs; ``item`` is how it is written."""
+        return rule
+
+    def heard(self, leaf: Leaf, item: Block) -> Leaf:
+        """The reading of a node, as it runs, by the rule that is written as ``item``."""
+        return leaf
+
     # --- rules -------------------------------------------------------------------------------
 
     def rule(self, element: Element, item: Yaml, site: Site) -> Rule:
@@ -200,8 +238,8 @@ class Compiler:
         if not item.items:
             refuse(item.place, "an empty rule")
         if all(key in VERBS for key in item.items):
-            return compile_value(self, element, item, site)
-        return self._object(element, item, site)
+            return self.noted(compile_value(self, element, item, site), item)
+        return self.noted(self._object(element, item, site), item)
 
     def _object(self, element: Element, item: Block, site: Site) -> Rule:
         if element.is_primitive:
@@ -230,7 +268,7 @@ class Compiler:
         if "each" in item.items and "from" in item.items:
             refuse(item.place, "'each' beside 'from'")
         path = text(source, "a path")
-        if is_path(path):
+        if is_path(path, site.frame):
             over = path if "each" in item.items else ""
             return site.moved(site.frame.around("", over))
         if "each" in item.items and (group := _group(path, site)) is not None:
@@ -243,7 +281,7 @@ class Compiler:
     def over(self, each: Yaml, site: Site, rule: Rule) -> Rule:
         """``rule``, which stands within ``each``, for each of them."""
         path = text(each, "a path")
-        if is_path(path):
+        if is_path(path, site.frame):
             return each_node(each, site, rule)
         if _group(path, site) is not None:
             site.reads.append(Path(path, up=-1))
@@ -268,9 +306,9 @@ def _group(name: str, site: Site) -> Frame | None:
     return group if inside and group.parent.name == site.frame.name else None  # type: ignore[union-attr]
 
 
-def node_frame(name: str) -> Frame:
+def node_frame(name: str, dialect: Dialect | None = None) -> Frame:
     """What a data type map's paths see: the node alone, by the name before the first ``_``."""
-    return Frame(name, frozenset(), None, name.partition("_")[0])
+    return Frame(name, frozenset(), None, name.partition("_")[0], dialect=dialect)
 
 
 def _element(element: Element, rules: list[Rule], place: str) -> Part:

@@ -65,7 +65,9 @@ class Run:
     made (see ``memory``). ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is
     set by whoever reads ``""``, ``findings`` counts the warnings, repeated ones too. ``asked`` is
     what a question asks after, once that is known. ``policies`` are the agency's own for tables,
-    ``lacks`` the codes that somebody is to be asked about, by table and code.
+    ``lacks`` the codes that somebody is to be asked about, by table and code. ``whole``: what is
+    read says all of what it is about, so that what is empty goes; ``dates`` is how 3/4/24 is read
+    ("M/D/Y", "D/M/Y", "" where it isn't), ``refers`` what other rows must have made, with a place.
     """
 
     agency: Agency
@@ -80,6 +82,9 @@ class Run:
     policies: Mapping[str, Unmapped] = field(default_factory=dict)
     lacks: dict[tuple[str, str], Lack] = field(default_factory=dict)
     found: dict[tuple[str | None, str], Issue] = field(default_factory=dict)
+    whole: bool = False
+    dates: str = ""
+    refers: dict[Reference, str] = field(default_factory=dict)
 
     def warn(
         self, node: Node | None, text: str, code: str = "value", condition: str = "207"

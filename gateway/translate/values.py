@@ -27,8 +27,16 @@ _STAMP: Final = re.compile(
     r")?)?(?P<offset>Z|[+-]\d\d?(?::?\d\d)?)?",
     re.ASCII,
 )
+_SPREADSHEET: Final = re.compile(
+    r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d\d)"
+    r"(?:[T ]+(\d{1,2}):(\d\d)(?::(\d\d))? ?([AaPp][Mm])?)?",
+    re.ASCII,
+)
+_CENTURY: Final = 40
+"""A year of two digits below this is of this century."""
+
 _TIME: Final = re.compile(
-    r"(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
+    r"(?P<hour>\d\d|\d(?=:)):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
     r"(?:[+-]\d{4})?",
     re.ASCII,
 )
@@ -80,7 +88,7 @@ def offset_of(text: str | None) -> str:
 
 def moment_of(run: Run, text: str) -> datetime | None:
     """The moment that a timestamp names at least to the minute, aware; None where it doesn't."""
-    match = _STAMP.fullmatch(text.strip())
+    match = _STAMP.fullmatch(written(run.dates, text.strip()) if run.dates else text.strip())
     if match is None or match["minute"] is None:
         return None
     try:
@@ -108,7 +116,8 @@ def parse_time(text: str) -> str | None:
     match = _TIME.fullmatch(text)
     if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
         return None
-    return f"{match['hour']}:{match['minute']}:{match['second'] or '00'}{match['fraction'] or ''}"
+    hour = match["hour"].zfill(2)
+    return f"{hour}:{match['minute']}:{match['second'] or '00'}{match['fraction'] or ''}"
 
 
 def parse_decimal(text: str) -> Decimal | None:
@@ -218,11 +227,31 @@ def _day(text: str) -> str | None:
 
 def _stamp(run: Run, text: str, node: Node | None) -> re.Match[str] | None:
     """A timestamp that exists in the calendar and on the clock, or None after a warning."""
-    match = _matched(text)
+    match = _matched(written(run.dates, text.strip()) if run.dates else text)
     if match is None:
         run.warn(node, "can't be read as a date or time; left out", condition="102")
         return None
     return match
+
+
+def written(dates: str, text: str) -> str:
+    """A date as spreadsheets write it (``3/4/24 2:05 PM``) as ISO does; any other as it stands.
+
+    ``dates`` says whether the month (M/D/Y) or the day (D/M/Y) is first; 24 is 2024, 61 is 1961.
+    """
+    match = _SPREADSHEET.fullmatch(text)
+    if match is None:
+        return text
+    one, two, year, hour, minute, second, half = match.groups()
+    month, day = (one, two) if dates == "M/D/Y" else (two, one)
+    if len(year) == 2:
+        year = f"{'20' if int(year) < _CENTURY else '19'}{year}"
+    shown = f"{year}-{month.zfill(2)}-{day.zfill(2)}"
+    if hour is None:
+        return shown
+    if half is not None:
+        hour = str(int(hour) % 12 + (12 if half.casefold() == "pm" else 0))
+    return f"{shown}T{hour.zfill(2)}:{minute}:{second or '00'}"
 
 
 @lru_cache(1024)

@@ -15,7 +15,7 @@ from gateway.fhir.elements import Element
 from gateway.model import Node
 from gateway.translate.conditions import compile_choice
 from gateway.translate.constants import constant
-from gateway.translate.functions import OF_TEXT
+from gateway.translate.functions import OF_TEXT, own
 from gateway.translate.leaves import Change, as_sent, changed, component_as_sent, joined
 from gateway.translate.lengths import UNITS, Length, in_minutes, length, shifted
 from gateway.translate.needs import Present, by_shape, either, everything, of_path
@@ -37,7 +37,7 @@ from gateway.translate.source import Block, Scalar, Yaml, block, refuse, several
 if TYPE_CHECKING:
     from gateway.translate.rules import Compiler
 
-SOURCES: Final = frozenset({"from", "each", "const", "join", "minutes", "ref"})
+SOURCES: Final = frozenset({"from", "each", "const", "join", "minutes", "own", "ref"})
 VERBS: Final = SOURCES | {
     "as", "table", "unmapped", "default", "by", "fn", "if", "plus", "minus", "split"
 }  # fmt: skip
@@ -54,6 +54,7 @@ _GO_WITH: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "const": frozenset({"if"}),
         "join": frozenset({"by", "default", "each", "fn", "if"}),
         "minutes": frozenset({"default", "if"}),
+        "own": frozenset({"if"}),
         "ref": frozenset({"if"}),
     }
 )
@@ -95,9 +96,9 @@ def _from(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     first = read_first(item.items["from"], site)
     path = site.reads[-1]
     if "split" in item.items:
-        leaf = compile_split(element, item)
+        leaf = compiler.heard(compile_split(compiler, element, item), item)
         return Rule(_of_first(first, leaf), many=True, needs=of_path(path))
-    read = _of_path(path, first, compile_leaf(compiler, element, item))
+    read = _of_path(path, first, compiler.heard(compile_leaf(compiler, element, item), item))
     for key, sign in (("plus", 1), ("minus", -1)):
         if (by := item.get(key)) is not None:
             read = shifted(read, compile_shift(element, by, site), sign)
@@ -147,9 +148,9 @@ def _of_field(segment: str, number: int, leaf: Leaf) -> Read:
 
 def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     source = item.items["each"]
-    if not is_path(text(source, "a path")):
+    if not is_path(text(source, "a path"), site.frame):
         refuse(source.place, "a segment has no value of its own: 'each' needs elements, or a field")
-    leaf = compile_leaf(compiler, element, item)
+    leaf = compiler.heard(compile_leaf(compiler, element, item), item)
     one = Rule(lambda run, scope, node: leaf(run, cast("Node", node)))
     condition = compiler.condition(item.get("if"), site.moved(site.frame.around("")))
     return each_node(source, site, given(one, condition))
@@ -158,7 +159,7 @@ def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
 def read_first(item: Yaml, site: Site) -> First:
     """The closure of a ``from``; notes the path as read."""
     path = text(item, "a path")
-    if not is_path(path):
+    if not is_path(path, site.frame):
         refuse(item.place, f"'{path}' is not a path to a field")
     parsed = parse_path(path, site.frame, item.place)
     site.reads.append(parsed)
@@ -264,12 +265,24 @@ def _minutes(compiler: Compiler, element: Element, item: Block, site: Site) -> R
     return Rule(in_minutes(by), needs=of_path(site.reads[before]))
 
 
-# --- const, join, ref ----------------------------------------------------------------------------
+# --- const, own, join, ref -----------------------------------------------------------------------
 
 
 def _const(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     build, many = constant(element, item.items["const"])
     return Rule(lambda run, scope, node: build(), many, weighs=False)
+
+
+def _own(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
+    """The URI of a system that only this agency has: that of a feed's own numbers."""
+    source = item.items["own"]
+    name = text(source, "a system's name")
+    if not compiler.feed:
+        refuse(source.place, "'own' serves rows and JSON: a message's authorities are the agency's")
+    if not element.is_primitive or element.types[0] not in ("uri", "string"):
+        refuse(source.place, f"{element.path} is of type {element.types[0]}, no uri")
+    feed = compiler.feed
+    return Rule(lambda run, scope, node: own(run.agency.id, feed, name), weighs=False)
 
 
 def _join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
@@ -308,7 +321,7 @@ def _each_join(compiler: Compiler, element: Element, item: Block, site: Site) ->
     """A text for each segment or repetition."""
     inner = compiler.moved(item, site)
     rule = given(_join(compiler, element, item, inner), compiler.condition(item.get("if"), inner))
-    return compiler.over(item.items["each"], site, rule)
+    return compiler.over(item.items["each"], site, compiler.noted(rule, item))
 
 
 def _join_part(compiler: Compiler, item: Yaml, site: Site) -> Rule:
@@ -356,6 +369,7 @@ _VERBS: Final[Mapping[str, Verb]] = MappingProxyType(
         "const": _const,
         "join": _join,
         "minutes": _minutes,
+        "own": _own,
         "ref": _ref,
     }
 )

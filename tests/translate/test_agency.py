@@ -15,7 +15,8 @@ WRONG = [
     ("another id", "agency: even\nname: X\n", 1, "folder of 'odd'"),
     ("no name", "agency: odd\n", 1, "'name' is missing"),
     ("an unknown key", START + "phone: 1\n", 3, "no key 'phone'"),
-    ("an unknown feed", START + "feeds: [{kind: csv}]\n", 3, "kinds of feeds"),
+    ("an unknown feed", START + "feeds: [{kind: fax}]\n", 3, "kinds of feeds"),
+    ("a feed without a name", START + "feeds: [{kind: csv}]\n", 3, "'feed' is missing"),
     ("two feeds of a kind", START + "feeds: [{kind: hl7v2}, {kind: hl7v2}]\n", 3, "one feed"),
     ("no timezone", START + "feeds: [{kind: hl7v2, timezone: Mars/X}]\n", 3, "no timezone"),
     ("no charset", START + "feeds: [{kind: hl7v2, charset: x-y}]\n", 3, "no charset"),
@@ -42,6 +43,13 @@ def test_a_wrong_agency_is_an_error_at_its_line(
 def test_an_agency_with_nothing_but_a_name_has_no_zone_and_no_closing(tmp_path: Path) -> None:
     loaded = load([write(tmp_path, {"agencies/odd/agency.yaml": START})])
     assert loaded.agencies["odd"] == Agency("odd", "Odd", timezone="")
+
+
+@pytest.mark.parametrize(("said", "hidden"), [("true", True), ("false", False)])
+def test_a_victim_service_provider_says_so(tmp_path: Path, said: str, hidden: bool) -> None:
+    text = START + f"victim-service-provider: {said}\n"
+    loaded = load([write(tmp_path, {"agencies/odd/agency.yaml": text})])
+    assert loaded.agencies["odd"].confidential is hidden
 
 
 def test_one_sender_needs_no_list(tmp_path: Path) -> None:

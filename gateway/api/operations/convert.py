@@ -24,6 +24,7 @@ from gateway.operations.conversion import FORMATS
 from gateway.protect import scopes
 
 _MEDIA: Final = tuple(sorted(set(FORMATS) - {"application/json"}))
+"""What may be the body itself; ``application/json`` is a Parameters resource's."""
 
 
 async def convert(asked: Asked) -> Response:
@@ -37,7 +38,8 @@ async def convert(asked: Asked) -> Response:
     agency = run.agency(name)
     if agency is None:
         raise RequestError("no such member: name one", place="agency", code="not-found")
-    found = await asked.call.read(lambda: run(agency, media, raw))
+    feed, file = asked.inputs.text("feed") or "", asked.inputs.text("file") or ""
+    found = await asked.call.read(lambda: run(agency, media, raw, feed, file))
     if not asked.inputs.one("findings"):
         return answered(found.bundle)
     told = {"name": "outcome", "resource": outcome(found.issues)}
@@ -66,15 +68,18 @@ CONVERT: Final = Operation(
     ("system",),
     convert,
     "Convert to FHIR",
-    "What a message becomes by your maps: a transaction Bundle, unstored. HL7 v2 in ER7, "
-    "raw under its own media type or as `input`. A message that can't be read or mapped is an "
-    "OperationOutcome with its place, as on `/intake/hl7v2`.",
+    "What a message becomes by your maps: a transaction Bundle, unstored. HL7 v2 in ER7, or rows "
+    "of CSV and JSON records with `feed`, raw under their own media type or as `input`. A message "
+    "that can't be read or mapped is an OperationOutcome with its place, as on `/intake/hl7v2`; "
+    "a row that would be set aside is a finding.",
     parameters=(
         Parameter("input", "string", "The message, in a Parameters body"),
         Parameter("inputFormat", "code", "Its media type", HL7),
         Parameter("base64", "boolean", "`input` is base64: for other charsets", "false"),
         Parameter("findings", "boolean", "Answer Parameters: `return`, and `outcome`", "false"),
         Parameter("agency", "string", "Whose maps: an admin's to name"),
+        Parameter("feed", "string", "Of rows and records: the agency's feed", "hmis"),
+        Parameter("file", "string", "Of rows and records: what their file is called", "Client.csv"),
     ),
     reads=(),
     media=_MEDIA,

@@ -1,0 +1,247 @@
+"""Rows into the hub: a batch a unit, each row whole or set aside, with what it was and made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from gateway.admission import Change, Hall, admit
+from gateway.errors import GatewayError, Refused, TranslateError, Unavailable
+from gateway.fhir import gates
+from gateway.fhir.provenance import provenance
+from gateway.identify.merge import led
+from gateway.loading.due import Due
+from gateway.loading.leaving import leave
+from gateway.loading.meaning import Meaning
+from gateway.loading.tally import Fate
+from gateway.model import Context, Entry, Reference
+from gateway.route.referral import assign
+from gateway.store import Aside, NewRow, Prepared, RowHead, Transaction, Written
+from gateway.store.session import microseconds
+from gateway.translate import merge
+
+ROUTED: Final = frozenset({"Task"})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one file, in their order. ``name`` is what lookups call the file, ``map`` its map
+    and version; ``masked``: its rows' cells are never shown, ``head`` how it is written."""
+
+    load: str
+    feed: str
+    name: str
+    map: str
+    sheet: int
+    head: int
+    rows: Sequence[Due]
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a batch: each row's fate, what was written, what was set aside."""
+
+    fates: list[Fate] = field(default_factory=list)
+    changes: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    asides: list[Aside] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    again: list[Due] = field(default_factory=list)
+
+
+def enter(hall: Hall, tx: Transaction, context: Context, batch: Batch) -> Result:
+    """Write a batch. Where one row fails, each is tried by itself.
+
+    Raises:
+        Unavailable: the database can't take it now: nothing was done.
+    """
+    try:
+        with tx.savepoint():
+            return _Entering(hall, tx, context, batch).all(alone=False)
+    except Unavailable:
+        raise
+    except GatewayError:
+        return _Entering(hall, tx, context, batch).all(alone=True)
+
+
+class _Entering:
+    """One attempt at a batch."""
+
+    def __init__(self, hall: Hall, tx: Transaction, context: Context, batch: Batch) -> None:
+        self._hall = hall
+        self._tx = tx
+        self._context = context
+        self._batch = batch
+        self._known = tx.row_heads(batch.sheet, (due.id for due in batch.rows if due.id))
+        self._result = Result()
+        self._kept: dict[str, NewRow] = {}
+        self._written: list[Reference] = []
+
+    def all(self, *, alone: bool) -> Result:
+        """Each row in turn; ``alone``: one that fails takes nobody with it."""
+        batch, tx = self._batch, self._tx
+        tx.fetch(self._references())
+        mends = tx.has_row_asides(batch.sheet)
+        for due in batch.rows:
+            fate = self._one(due, alone=alone)
+            self._result.fates.append(fate)
+            if fate in ("new", "changed", "deleted") and mends:
+                tx.rows_mended(batch.sheet, [due.id])
+            if fate != "aside" and due.record.of:
+                tx.close_row_aside(due.record.of, "mended")
+        tx.keep_rows(batch.sheet, list(self._kept.values()))
+        self._tell()
+        return self._result
+
+    def _references(self) -> Iterable[Reference]:
+        for due in self._batch.rows:
+            if due.meaning is not None:
+                yield from (entry.reference for entry, _ in due.meaning.entries)
+                yield from (reference for reference, _ in due.meaning.refers)
+            if due.deleted and due.id in self._known:
+                yield from self._known[due.id].made
+
+    def _one(self, due: Due, *, alone: bool) -> Fate:
+        if due.error is not None:
+            return self._aside(due, due.error)
+        known = self._known.get(due.id)
+        verdict = due.verdict(known)
+        if verdict in ("unchanged", "older"):
+            return verdict
+        before = self._changes
+        try:
+            if alone:
+                with self._tx.savepoint():
+                    made = self._changed(due, known)
+            else:
+                made = self._changed(due, known)
+        except Unavailable:
+            raise
+        except GatewayError as error:
+            if not alone and not isinstance(error, TranslateError):
+                raise
+            return self._aside(due, error)
+        self._keep(due, made)
+        if known is None:
+            fate: Fate = "new"
+        elif due.deleted:
+            fate = "deleted"
+        else:  # other maps, or other columns, may have made nothing else of it
+            fate = "unchanged" if self._changes == before else "changed"
+        if fate != "unchanged":
+            self._result.again.append(due)
+        return fate
+
+    @property
+    def _changes(self) -> int:
+        """How many changes there were so far."""
+        return sum(count for (_, change), count in self._result.changes.items() if change)
+
+    def _changed(self, due: Due, known: RowHead | None) -> tuple[Reference, ...]:
+        """Write what a row says; what it makes from now on."""
+        meaning = due.meaning or Meaning()
+        if meaning.stage and not due.deleted:
+            raise _error(meaning)
+        written = [] if due.deleted else self._write(due, meaning)
+        made = tuple(each.reference for each in written)
+        before = known.made if known is not None else ()
+        for reference in reversed([each for each in before if each not in made]):
+            change = leave(self._hall, self._tx, self._context, reference)
+            if change is not None:
+                self._result.changes[reference.partition("/")[0], change] += 1
+                self._written.append(reference)
+        for each in written:
+            self._result.changes[each.type, each.change] += 1
+            if each.change is not None:
+                self._written.append(each.reference)
+        told = [(i.place or due.record.place, i.text) for i in meaning.issues if not meaning.stage]
+        self._result.warnings += told
+        return made
+
+    def _write(self, due: Due, meaning: Meaning) -> list[Written]:
+        tx, me = self._tx, self._context.agency
+        for reference, place in meaning.refers:
+            if tx.owner(reference) != me:
+                type_ = reference.partition("/")[0]
+                text = f"refers to a {type_} that isn't here"
+                raise TranslateError(text, place=place, code="not-found")
+        entries = tuple(entry for entry, _ in meaning.entries)
+        ready = {id(entry): prepared for entry, prepared in meaning.entries}
+        if any(entry.resource["resourceType"] in ROUTED for entry in entries):
+            entries = assign(entries, self._hall.members.directory)
+        entries, warnings = led(entries, tx.content)
+        self._result.warnings += [(due.record.place, one.text) for one in warnings]
+        changes = [self._change(entry, ready.get(id(entry)), meaning.said) for entry in entries]
+        return admit(self._hall, tx, self._context, changes, trusted=True)
+
+    def _change(self, entry: Entry, ready: Prepared | None, said: datetime | None) -> Change:
+        tx, reference = self._tx, entry.reference
+        if ready is not None and (not tx.version(reference) or tx.holds(reference, ready.digest)):
+            return Change(ready.resource, said=said, prepared=ready)
+        body = merge(tx.content(reference), entry)
+        return Change(gates.check(body, models=False), said=said)
+
+    def _keep(self, due: Due, made: tuple[Reference, ...]) -> None:
+        if due.id in self._kept:  # twice in one batch: the later one counts
+            self._tx.keep_rows(self._batch.sheet, [self._kept.pop(due.id)])
+        raw = due.record.raw.encode("utf-8", "replace")
+        line = due.record.given.line
+        new = NewRow(
+            due.id, self._batch.head, line, due.digest, due.updated, due.deleted, made, raw, due.by
+        )
+        self._kept[due.id] = new
+        self._known[due.id] = RowHead(due.id, due.digest, due.updated, due.deleted, made)
+
+    def _aside(self, due: Due, error: GatewayError) -> Fate:
+        keeps = not isinstance(error, Refused) or error.keeps
+        record, issue = due.record, error.issues[0]
+        found = Aside(
+            id=str(uuid4()),
+            agency=self._context.agency,
+            feed=self._batch.feed,
+            file=self._batch.name,
+            load=self._batch.load,
+            row=due.id if keeps else "",
+            head=self._batch.head,
+            line=record.given.line,
+            stage=error.stage,
+            place=issue.place or record.place,
+            reason=issue.text,
+            raw=record.raw.encode("utf-8", "replace") if keeps else b"",
+            at=microseconds(datetime.now(UTC)),
+            state="open",
+        )
+        self._tx.set_row_aside(self._batch.sheet, found)
+        self._result.asides.append(replace(found, raw=b"", row=""))
+        return "aside"
+
+    def _tell(self) -> None:
+        """The batch's Provenance, and its line in the audit."""
+        batch, context = self._batch, self._context
+        if not self._written:
+            return
+        source = provenance(
+            str(uuid4()),
+            dict.fromkeys(self._written),
+            sender=context.organization,
+            message=batch.load,
+            event=f"{batch.feed}/{batch.name}",
+            map=batch.map,
+            at=datetime.now(UTC),
+        )
+        self._tx.put(context, source, interaction="create")
+        self._tx.audit(context, f"load {batch.feed}/{batch.name}", batch.load)
+
+
+def _error(meaning: Meaning) -> GatewayError:
+    """Why nothing could be made of a row, as an error of its stage."""
+    first = meaning.issues[0]
+    error = TranslateError(first.text, place=first.place, code=first.code)
+    error.issues = meaning.issues
+    return error
+
+
+Settle = Callable[[Transaction, Hall, Context, str], None]

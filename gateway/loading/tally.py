@@ -1,0 +1,125 @@
+"""What became of a load: counts by file and by resource type, and the rows that were set aside."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Fate = Literal["new", "changed", "unchanged", "older", "deleted", "aside"]
+"""What became of a row."""
+
+FATES: Final[tuple[Fate, ...]] = ("new", "changed", "unchanged", "older", "deleted", "aside")
+SHOWN: Final = 100
+"""How many set-aside rows and warnings a summary tells of one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A row that was set aside: where, and why."""
+
+    file: str
+    row: int
+    column: str
+    reason: str
+    id: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one load."""
+
+    load: str
+    agency: str
+    feed: str
+    files: dict[str, Counter[str]] = field(default_factory=dict)
+    maps: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    resources: dict[str, Counter[str]] = field(default_factory=dict)
+    asides: list[Told] = field(default_factory=list)
+    warnings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: str = ""
+
+    def row(self, file: str, fate: Fate) -> None:
+        """Count a row."""
+        counts = self.files.setdefault(file, Counter())
+        counts["rows"] += 1
+        counts[fate] += 1
+
+    def resource(self, type_: str, change: str | None) -> None:
+        """Count a resource: create, update, delete, or None for one that is as it was."""
+        self.resources.setdefault(type_, Counter())[_CHANGES[change]] += 1
+
+    def warn(self, place: str, text: str) -> None:
+        """Count a warning by its file and column, and what it says."""
+        file, _, rest = place.partition(":")
+        column = rest.rpartition(":")[2]
+        self.warnings[f"{file}:{column}" if column else file, text] += 1
+
+    @property
+    def set_aside(self) -> int:
+        """How many rows were."""
+        return sum(counts["aside"] for counts in self.files.values())
+
+    @property
+    def took(self) -> bool:
+        """Whether anything went in, or nothing had to."""
+        counts = self.files.values()
+        went = sum(sum(each[fate] for fate in FATES if fate != "aside") for each in counts)
+        return bool(went) or self.is_whole
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that came is in."""
+        return not (self.set_aside or self.faults or self.refused)
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON tells it: no value of any row is in it."""
+        files = [
+            {"file": name, "map": self.maps.get(name, ""), **_counted(counts, ("rows", *FATES))}
+            | _fault(self.faults.get(name))
+            for name, counts in self.files.items()
+        ]
+        return {
+            "load": self.load,
+            "agency": self.agency,
+            "feed": self.feed,
+            **({"refused": self.refused} if self.refused else {}),
+            "files": files,
+            "ignored": self.ignored,
+            "resources": {
+                type_: _counted(counts, tuple(_CHANGES.values()))
+                for type_, counts in sorted(self.resources.items())
+            },
+            "aside": [
+                {"id": one.id, "file": one.file, "row": one.row, "column": one.column}
+                | {"reason": one.reason}
+                for one in self.asides
+            ],
+            "warnings": [
+                {"place": place, "text": text, "rows": count}
+                for (place, text), count in self.warnings.most_common(SHOWN)
+            ],
+        }
+
+    def as_json(self) -> bytes:
+        """The summary's bytes."""
+        return json.dumps(self.summary(), ensure_ascii=False).encode()
+
+
+_CHANGES: Final[dict[str | None, str]] = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    None: "unchanged",
+}
+
+
+def _counted(counts: Counter[str], names: tuple[str, ...]) -> dict[str, int]:
+    return {name: counts[name] for name in names}
+
+
+def _fault(fault: tuple[str, str] | None) -> dict[str, str]:
+    return {"place": fault[0], "reason": fault[1]} if fault is not None else {}

@@ -1,0 +1,158 @@
+"""A watched folder: what is put into ``<folder>/<agency>/<feed>/`` is loaded, and moved away.
+
+Files, folders and archives that lie there together are one load. It begins once none of them has
+changed from one look to the next, so that nobody reads what is still being written; names that
+begin with a dot, or end with ``.part``, ``.tmp`` or ``~``, are still on their way. Afterwards they
+lie in ``done/<time>`` or, where nothing of them went in, in ``refused/<time>``, with
+``summary.json`` and the set-aside rows beside them. One process watches a folder: what it had in
+hand when it died is loaded again, and what went in then is known.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from gateway.errors import GatewayError, Unavailable
+from gateway.loading import Loading
+from gateway.loading.tally import Tally
+from gateway.model import Context
+from gateway.rows import lying
+
+DONE: Final = "done"
+REFUSED: Final = "refused"
+TAKEN: Final = ".taken"
+_WAY: Final = (".part", ".tmp", ".crdownload", "~")
+
+log = structlog.get_logger()
+
+Look = frozenset[tuple[str, int, int]]
+"""What lay in a folder: each file's path, size and time."""
+
+
+class Watched(Protocol):
+    """Whose folders are looked into."""
+
+    def __call__(self) -> list[str]:
+        """The ids of the members."""
+
+
+class Dropbox:
+    """Watches a folder on a thread of its own."""
+
+    def __init__(self, loading: Loading, agencies: Watched, folder: Path, every: float) -> None:
+        self._loading = loading
+        self._agencies = agencies
+        self._folder = folder
+        self._every = every
+        self._looks: dict[Path, Look] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="dropbox", daemon=True)
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the load in hand, then watch no more."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except (OSError, Unavailable) as error:  # the disk or the hub: it is tried again
+                log.warning("dropbox.waits", error=type(error).__name__)
+            self._stopping.wait(self._every)
+
+    def look(self) -> int:
+        """Look once into every feed's folder; how many loads were done."""
+        return sum(self._feed(agency, feed) for agency, feed in self._feeds())
+
+    def _feeds(self) -> Iterator[tuple[str, Path]]:
+        for agency in self._agencies():
+            folder = self._folder / agency
+            for feed in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if feed.is_dir() and not feed.name.startswith("."):
+                    yield agency, feed
+
+    def _feed(self, agency: str, feed: Path) -> int:
+        """Load what lies in a feed's folder, if it is whole."""
+        taken = feed / TAKEN
+        if taken.is_dir():
+            return self._load(agency, feed, taken)
+        entries = _entries(feed)
+        look = frozenset(_looked(feed, entries))
+        if not look or self._looks.get(feed) != look:
+            self._looks[feed] = look
+            return 0
+        del self._looks[feed]
+        taken.mkdir()
+        for entry in entries:
+            entry.rename(taken / entry.name)
+        return self._load(agency, feed, taken)
+
+    def _load(self, agency: str, feed: Path, taken: Path) -> int:
+        found = [came for entry in sorted(taken.iterdir()) for came in lying(entry)]
+        context = Context(agency, "dropbox")
+        try:
+            tally = self._loading(
+                context, feed.name, found, channel="dropbox", spool=self._loading.spool()
+            )
+        except Unavailable:
+            raise  # the files stay where they are, and are tried again
+        except GatewayError as error:
+            _move(taken, feed / REFUSED, {"refused": f"{error} ({error.place})"})
+            log.info("dropbox.refused", agency=agency, **error.log())
+            return 1
+        kept = _move(taken, feed / (DONE if tally.took else REFUSED), tally.summary())
+        self._asides(context, tally, kept)
+        log.info("dropbox.loaded", agency=agency, load=tally.load, aside=tally.set_aside)
+        return 1
+
+    def _asides(self, context: Context, tally: Tally, folder: Path) -> None:
+        """The set-aside rows as files that can be mended and put into the box again."""
+        load = self._loading.told(context, tally.load)
+        for name, counts in tally.files.items():
+            if not counts["aside"]:
+                continue
+            try:
+                _, pieces = self._loading.aside_file(context, load, name)
+            except GatewayError:
+                continue  # none of them may be kept
+            with (folder / f"aside-{name}").open("wb") as file:
+                file.writelines(pieces)
+
+
+def _entries(feed: Path) -> list[Path]:
+    """What lies in a folder and isn't ours, nor still on its way."""
+    names = (each for each in sorted(feed.iterdir()) if each.name not in (DONE, REFUSED))
+    return [each for each in names if not each.name.startswith(".")]
+
+
+def _looked(feed: Path, entries: list[Path]) -> Iterator[tuple[str, int, int]]:
+    for entry in entries:
+        for path in sorted(entry.rglob("*")) if entry.is_dir() else (entry,):
+            status = path.stat()
+            # What has such a name changes its name when it is whole: until then nothing is.
+            way = -1 if path.name.endswith(_WAY) else status.st_size
+            at = datetime.now(UTC).microsecond if way < 0 else status.st_mtime_ns
+            yield str(path.relative_to(feed)), way, at
+
+
+def _move(taken: Path, to: Path, summary: dict[str, object]) -> Path:
+    """Move what was taken, with what became of it beside it."""
+    to.mkdir(exist_ok=True)
+    folder = to / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
+    taken.rename(folder)
+    told = json.dumps(summary, ensure_ascii=False, indent=1)
+    (folder / "summary.json").write_text(told, encoding="utf-8")
+    return folder
