@@ -8,15 +8,27 @@ that the command line adds counts at once.
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import SettingError, Unauthenticated
 from gateway.fhir import codes, gates
-from gateway.model import CLOSING, HUB, Agency, Context, Grant, Resource, Subscriber, ValidResource
+from gateway.model import (
+    CLOSING,
+    HUB,
+    MAILED,
+    Agency,
+    Context,
+    Grant,
+    Resource,
+    Subscriber,
+    ValidResource,
+)
 from gateway.protect import keys, scopes
 from gateway.route.directory import Directory
 from gateway.store import Hub, Member, Transaction
@@ -39,6 +51,7 @@ class Members:
 
     def __init__(self, hub: Hub, shipped: Library) -> None:
         self._hub = hub
+        self._lock = threading.Lock()  # other maps and other members mustn't undo each other
         self._shipped = shipped
         self._rows: list[Member] | None = None
         self._read = 0.0
@@ -57,12 +70,17 @@ class Members:
         self._refresh(FRESH if id in self._agencies else 0)
         return self._agencies.get(id)
 
-    def source(self, id: str) -> tuple[str, str, int] | None:
-        """Where a member's maps are read from: its id, its folder ("" if none), when added."""
+    @property
+    def fingerprint(self) -> str:
+        """What tells the searched maps in force from others."""
+        return self._shipped.fingerprint
+
+    def source(self, id: str) -> tuple[str, str, int, str] | None:
+        """A member's maps: its id, its folder ("" if none), when added, and their version."""
         if not id or self.get(id) is None:
             return None
         row = next(row for row in self._rows or () if row.id == id)
-        return row.id, row.folder, row.added
+        return row.id, row.folder, row.added, self.library.map_version(id)
 
     def sender(self, application: str, facility: str) -> str | None:
         """The one member that declares this MSH-3.1 and MSH-4.1; the narrowest claim counts."""
@@ -80,7 +98,7 @@ class Members:
         """
         if not _ID.fullmatch(id) or id == HUB:
             raise SettingError("an agency's id is small letters, digits and '-'", place="ID")
-        library = self._with(self._shipped, id, folder)
+        library = _with(self._shipped, id, folder)
         agency = _named(library.agencies[id], name)
         self._hub.write(lambda tx: _enter(tx, agency, folder))
         self._refresh(0)
@@ -123,6 +141,33 @@ class Members:
         self._known[hashed] = (context, time.monotonic())
         return context
 
+    def over(self, library: Library) -> Library:
+        """Other maps, with the members as they are. Raises MapError for a member's own maps."""
+        self._refresh(0)
+        return _over(library, self._rows or ())
+
+    def folders(self) -> list[Path]:
+        """The folders of their own that members were added with."""
+        self._refresh(FRESH)
+        return [Path(row.folder) for row in self._rows or () if row.folder]
+
+    def exchange(self, shipped: Library, library: Library) -> None:
+        """Put other maps in force: ``library`` is ``shipped`` with the members (``over``).
+
+        A member whose description has changed is entered anew, as ``add`` does.
+        """
+        with self._lock:
+            before, rows = self._agencies, self._rows or []
+            rows = [_renamed(row, self.library, library) for row in rows]
+            added = [row for row in rows if row.id not in library.agencies]
+            self._shipped = shipped
+            self._take(_over(library, added), rows)
+            after = self._agencies
+        for row in rows:
+            if after[row.id] != before.get(row.id):
+                folder = Path(row.folder) if row.folder else None
+                self._hub.write(partial(_enter, agency=after[row.id], folder=folder))
+
     def renew(self) -> None:
         """Read the members anew, if that was a while ago."""
         self._refresh(FRESH)
@@ -136,19 +181,14 @@ class Members:
         self._read = time.monotonic()
         if rows == self._rows:
             return False
-        library = self._shipped
-        for row in rows:
-            library = self._with(library, row.id, Path(row.folder) if row.folder else None)
+        with self._lock:
+            self._take(_over(self._shipped, rows), rows)
+        return True
+
+    def _take(self, library: Library, rows: list[Member]) -> None:
         self._agencies = {row.id: _named(library.agencies[row.id], row.name) for row in rows}
         self.library, self._rows = library, rows
         self.directory = Directory(self._agencies.values())
-        return True
-
-    def _with(self, library: Library, id: str, folder: Path | None) -> Library:
-        """The library with an agency: of its own folder, else of the searched ones, else plain."""
-        if folder is None and id in self._shipped.agencies:
-            return library
-        return library.with_agency(id, folder)
 
     def _sender(self, application: str, facility: str) -> str | None:
         claims = [
@@ -159,6 +199,27 @@ class Members:
         ]
         best = [id for weight, id in claims if weight == max(claims)[0]]
         return best[0] if len(set(best)) == 1 else None
+
+
+def _over(library: Library, rows: Sequence[Member]) -> Library:
+    for row in rows:
+        library = _with(library, row.id, Path(row.folder) if row.folder else None)
+    return library
+
+
+def _renamed(row: Member, old: Library, new: Library) -> Member:
+    """A member that was called what its agency.yaml says is called what it says now."""
+    known = new.agencies.get(row.id)
+    if known is None or row.name != old.agencies[row.id].name:
+        return row
+    return replace(row, name=known.name)
+
+
+def _with(library: Library, id: str, folder: Path | None) -> Library:
+    """The library with an agency: of its own folder, else of the searched ones, else plain."""
+    if folder is None and id in library.agencies:
+        return library
+    return library.with_agency(id, folder)
 
 
 def _named(agency: Agency, name: str) -> Agency:
@@ -181,6 +242,21 @@ def _enter(tx: Transaction, agency: Agency, folder: Path | None) -> None:
                 status="active" if to else "off",
             )
         )
+    mailed = _mailed(agency)
+    if agency.mail or tx.standing(mailed.id) is not None:
+        tx.put_subscriber(mailed)
+
+
+def _mailed(agency: Agency) -> Subscriber:
+    """Who hears by e-mail of the referrals that are sent to it."""
+    return Subscriber(
+        id=f"{MAILED}{agency.id}",
+        agency=agency.id,
+        channel="email",
+        endpoint=f"mailto:{agency.mail}",
+        criteria=f"Task?owner={agency.organization}",
+        status="active" if agency.mail else "off",
+    )
 
 
 def _organization(agency: Agency) -> ValidResource:

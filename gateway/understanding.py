@@ -18,7 +18,7 @@ import signal
 import threading
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -28,7 +28,7 @@ from typing import Final
 import structlog
 
 from gateway.chain import at_hand
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, MapError
 from gateway.intake import Outcome, Understood, meant, nobodys
 from gateway.members import Members
 from gateway.model import Entry, Message, Translation
@@ -46,8 +46,12 @@ _END: Final = b"end"
 LITTER: Final = 50_000
 """Objects made before a child looks for garbage: what a message makes has no cycles."""
 
-Source = tuple[str, str, int]
-"""An agency as a child needs it: its id, its folder ("" for the searched ones), when added."""
+RELOAD: Final = 60.0
+"""Seconds that processes may take to load other maps."""
+
+Source = tuple[str, str, int, str]
+"""An agency as a child needs it: its id, its folder ("" for the searched ones), when added, and
+the version of its maps."""
 
 
 class Understanding:
@@ -61,11 +65,34 @@ class Understanding:
     def start(self) -> None:
         """Start the processes; each takes over once it has loaded the maps, a second or two on."""
         for number in range(len(self._children)):
-            self._children[number] = _Child(self._folders)
+            self._children[number] = _Child(self._folders, self._members.fingerprint)
+
+    def renew(self, fingerprint: str, meanwhile: Callable[[], None]) -> bool:
+        """Have other processes take over that have loaded the maps of this fingerprint.
+
+        They do all at once, and after ``meanwhile``. Each answers when the one before it has
+        answered all, so that an agency's order stays. False where one couldn't load just these
+        maps: then the old ones go on, and nothing else happened.
+        """
+        fresh: list[_Child | None] = [_Child(self._folders, fingerprint) for _ in self._children]
+        if not all(child.loaded(RELOAD) for child in fresh if child is not None):
+            self._end(fresh)
+            return False
+        before = self._children
+        for child, old in zip(fresh, before, strict=True):
+            if child is not None:
+                child.follow(old)
+        meanwhile()
+        self._children = fresh
+        self._end(before)
+        return True
 
     def stop(self) -> None:
         """Finish what is in hand, and end the processes."""
         children, self._children = self._children, []
+        self._end(children)
+
+    def _end(self, children: Sequence[_Child | None]) -> None:
         for child in children:
             if child is not None:
                 child.stop()
@@ -107,7 +134,7 @@ class Understanding:
         """Start another in the place of one that died."""
         for number, known in enumerate(self._children):
             if known is child:
-                self._children[number] = _Child(self._folders)
+                self._children[number] = _Child(self._folders, self._members.fingerprint)
 
     def _here(self, message: Message) -> Outcome:
         agency = self._members.get(message.agency)
@@ -126,10 +153,10 @@ class _Child:
     """One process, and what is asked of it in order.
 
     Its pipe's other end is its own alone: when it dies, even in the middle of an answer, that end
-    closes, and whoever waits is told.
+    closes, and whoever waits is told. It is ready once it has loaded the maps of ``fingerprint``.
     """
 
-    def __init__(self, folders: tuple[Path, ...]) -> None:
+    def __init__(self, folders: tuple[Path, ...], fingerprint: str) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
             target=_serve, args=(theirs, folders), daemon=True
@@ -144,6 +171,9 @@ class _Child:
             for each in (self._say, self._hear)
         ]
         self._gone = False
+        self._fingerprint = fingerprint
+        self._heard = threading.Event()
+        self._before: _Child | None = None
         self.ready = False
         """Whether it has loaded the maps and lives."""
         for thread in self._threads:
@@ -153,6 +183,15 @@ class _Child:
     def pid(self) -> int:
         """The process's own number."""
         return self._process.pid or 0
+
+    def loaded(self, timeout: float) -> bool:
+        """Wait until it has loaded its maps, or can't; whether they are those it should have."""
+        self._heard.wait(timeout)
+        return self.ready
+
+    def follow(self, before: _Child | None) -> None:
+        """Answer nothing until another has answered all that it was asked."""
+        self._before = before
 
     def understand(self, source: Source, message: Message) -> Future[Outcome]:
         """Ask it; the future fails with ``Gone`` if it died, and with ``Failed``."""
@@ -180,17 +219,22 @@ class _Child:
     def _say(self) -> None:
         with contextlib.suppress(OSError):  # the other thread hears that it is gone
             while (question := self._questions.get()) is not _END:
+                if self._before is not None:
+                    self._before._threads[1].join()
+                    self._before = None
                 self._pipe.send_bytes(question)
             self._pipe.send_bytes(_END)
 
     def _hear(self) -> None:
         try:
             with contextlib.suppress(EOFError, OSError):
-                self.ready = self._pipe.recv_bytes() == _READY
+                self.ready = self._pipe.recv_bytes() == _READY + self._fingerprint.encode()
+                self._heard.set()
                 while True:
                     self._answer(self._pipe.recv_bytes())
         finally:  # whatever ends this thread, nobody waits for it
             self.ready = False
+            self._heard.set()
             with self._lock:
                 self._gone = True
             self._questions.put(_END)
@@ -254,7 +298,7 @@ def _serve(pipe: Connection, folders: tuple[Path, ...]) -> None:
     gc.set_threshold(LITTER, 20, 100)
     gc.enable()
     with contextlib.suppress(EOFError, OSError):
-        pipe.send_bytes(_READY)
+        pipe.send_bytes(_READY + _shipped.fingerprint.encode())
         while (question := pipe.recv_bytes()) != _END:
             pipe.send_bytes(pickle.dumps(_answer(question), pickle.HIGHEST_PROTOCOL))
 
@@ -276,8 +320,10 @@ def _library(source: Source) -> Library:
     known = _libraries.get(source[0])
     if known is not None and known[0] == source:
         return known[1]
-    id, folder, _ = source
+    id, folder, _, version = source
     plain = not folder and id in _shipped.agencies
     library = _shipped if plain else _shipped.with_agency(id, Path(folder) if folder else None)
+    if library.map_version(id) != version:
+        raise MapError("the maps are being edited", place=id)
     _libraries[id] = (source, library)
     return library

@@ -1,23 +1,16 @@
-"""The bench: what whoever makes a map wants to know of it, over messages in files."""
+"""``map coverage``: what messages held and no rule read."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.table import Table
 
-from gateway.errors import ParseError, SettingError
+from gateway.errors import ParseError
 from gateway.model import Agency
 from gateway.parse import PARSERS
 from gateway.translate import Coverage, Held, Library
-
-_START: Final = re.compile(
-    rb"(?:(?<=[\r\n\x0b])|\A(?:\xef\xbb\xbf)?)[ \t]*(MSH|[FB](?:HS|TS))(?=\W)"
-)
 
 
 def coverage(library: Library, agency: Agency, messages: Iterable[bytes]) -> Coverage:
@@ -34,39 +27,12 @@ def coverage(library: Library, agency: Agency, messages: Iterable[bytes]) -> Cov
     return counted
 
 
-def messages_of(file: bytes) -> list[bytes]:
-    """The messages of a file, each from its MSH; envelopes and frames are left out."""
-    starts = [(match.start(1), match[1]) for match in _START.finditer(file)]
-    ends = [*(start for start, _ in starts[1:]), len(file)]
-    cut = zip(starts, ends, strict=False)  # a file without a message has an end alone
-    found = [file[start:end] for (start, name), end in cut if name == b"MSH"]
-    return [each.rstrip(b"\x0b\x1c\r\n") for each in found]
-
-
-def messages_in(paths: Iterable[Path]) -> Iterator[bytes]:
-    """The messages of files, in their order. Raises SettingError for one that can't be read."""
-    for path in paths:
-        try:
-            yield from messages_of(path.read_bytes())
-        except OSError as error:
-            raise SettingError(f"can't be read: {error.strerror}", place=str(path)) from None
-
-
-def agency(library: Library, id: str) -> Agency:
-    """An agency by its id; without one, an agency that declares nothing. Raises SettingError."""
-    if not id:
-        return Agency("sample", "Sample")
-    if id not in library.agencies:
-        raise SettingError("there is no such agency among the mappings", place=id)
-    return library.agencies[id]
-
-
 # --- for programs, and for people -----------------------------------------------------------------
 
 
-def as_json(counted: Coverage) -> str:
+def as_json(counted: Coverage) -> dict[str, Any]:
     """The whole tally."""
-    whole = {
+    return {
         "messages": counted.messages,
         "refused": [
             {"place": place, "reason": reason, "messages": number}
@@ -81,7 +47,6 @@ def as_json(counted: Coverage) -> str:
             for name, held in sorted(counted.leaves.items(), key=_by_place)
         },
     }
-    return json.dumps(whole, indent=1)
 
 
 def tables(counted: Coverage) -> list[Table]:
