@@ -14,48 +14,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsConfigDict
-from rich.console import Console
 
 from gateway.errors import GatewayError
-from gateway.settings import Settings
+from gateway.export_commands import export_cli
+from gateway.flags import settings_from
+from gateway.load_commands import load
+from gateway.map_commands import map_cli
 
 if TYPE_CHECKING:
     from gateway.pipeline import Pipeline
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 agency_cli = typer.Typer(no_args_is_help=True, help="The members of the community.")
-map_cli = typer.Typer(no_args_is_help=True, help="What maps make of messages.")
 key_cli = typer.Typer(no_args_is_help=True, help="The keys that calls bear.")
 cli.add_typer(agency_cli, name="agency")
 cli.add_typer(key_cli, name="key")
 cli.add_typer(map_cli, name="map")
+cli.command()(load)
+cli.add_typer(export_cli, name="export")
 
 FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-
-
-class Flags(Settings):
-    """Each setting is a flag here, and in the environment GATEWAY_ and its name in capitals."""
-
-    model_config = SettingsConfigDict(
-        cli_kebab_case=True, cli_implicit_flags=True, cli_prog_name="gateway serve | demo"
-    )
-
-
-def settings_from(arguments: list[str]) -> Settings:
-    """The settings in force: flags before environment before defaults.
-
-    Raises:
-        typer.Exit: with 2, after a line that names the setting which can't be read.
-    """
-    try:
-        return CliApp.run(Flags, cli_args=arguments)
-    except ValidationError as error:
-        for finding in error.errors(include_input=False, include_url=False):
-            place = ".".join(str(part) for part in finding["loc"])
-            print(f"GATEWAY_{place.upper()}: {finding['msg']}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 @cli.command(context_settings=FLAGS)
@@ -170,33 +148,6 @@ def _replayed(pipeline: Pipeline, id: str, body: bytes | None, agency: str) -> b
     why = (first.place or "", first.text) if first else ("", "")
     print("\t".join((id, code, *why)))
     return code == "AA"
-
-
-@map_cli.command("coverage")
-def map_coverage(
-    files: Annotated[list[Path] | None, typer.Argument(help="files of HL7 v2 messages")] = None,
-    folder: Annotated[Path | None, typer.Option(help="every file below it")] = None,
-    agency: Annotated[str, typer.Option(help="whose maps, of those that are loaded")] = "",
-    json: Annotated[bool, typer.Option("--json", help="the whole tally as JSON")] = False,
-) -> None:
-    """Count what messages held and no rule read: segments, fields, components.
-
-    It holds names of places alone, never a value.
-    """
-    from gateway import bench
-    from gateway.translate import load
-
-    below = sorted(each for each in folder.rglob("*") if each.is_file()) if folder else []
-    paths = [*(files or ()), *below]
-    if not paths:
-        print("name files, or a --folder", file=sys.stderr)
-        raise typer.Exit(2)
-    library = load(settings_from([]).folders)
-    counted = bench.coverage(library, bench.agency(library, agency), bench.messages_in(paths))
-    if json:
-        print(bench.as_json(counted))
-    else:
-        Console().print(*bench.tables(counted), sep="\n")
 
 
 @cli.command()

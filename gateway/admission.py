@@ -6,20 +6,26 @@ Every way in passes here, so a rule holds whether a Task comes from a map, a PUT
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from gateway import merging, referral
+from gateway.coordination import waitlist
 from gateway.deliver.endpoint import Guard
-from gateway.deliver.subscription import subscriber
+from gateway.deliver.subscription import CHANNELS, subscriber
 from gateway.errors import GatewayError, InvalidResource, NotFound, PreconditionFailed
 from gateway.fhir import codes, custom_parameters, json
 from gateway.fhir.references import references
+from gateway.fhir.search import parse_criteria, tested_types
+from gateway.fhir.topics import Topics
 from gateway.members import Members
-from gateway.model import HUB, Context, Grant, Reference, Resource, ValidResource
+from gateway.model import HUB, Context, Grant, Reference, Resource, Subscriber, ValidResource
 from gateway.protect import scopes
 from gateway.protect.keys import webhook_secret
+from gateway.route import capacity
+from gateway.route.timing import Timing
+from gateway.routing import pseudonyms, publishing
 from gateway.store import Prepared, Transaction, Written
 
 
@@ -51,11 +57,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Hall:
-    """What the rules go by: the members, where deliveries may go, the hub's secret."""
+    """What the rules go by: the members, where deliveries may go, the hub's secret, the topics,
+    and how long who is asked may take.
+    """
 
     members: Members
     guard: Guard
     secret: bytes
+    topics: Topics = field(default_factory=dict)
+    timing: Timing = field(default_factory=Timing)
 
 
 Check = Callable[[Hall, Context, Resource | None, Resource], Resource]
@@ -144,11 +154,12 @@ def _placed(error: GatewayError, place: str) -> GatewayError:
 def _check_task(
     hall: Hall, context: Context, before: Resource | None, proposed: Resource
 ) -> Resource:
-    return referral.check(context, before, proposed)
+    return referral.check(hall.members, context, before, proposed)
 
 
 def _settle_task(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
-    referral.settle(tx, hall.members, before, written)
+    pseudonyms.hold(tx, hall.members, written)
+    referral.settle(tx, hall.members, hall.timing, before, written)
 
 
 def _settle_patient(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
@@ -163,17 +174,37 @@ def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, writte
 def _check_subscription(
     hall: Hall, context: Context, before: Resource | None, proposed: Resource
 ) -> Resource:
-    told = subscriber(proposed, context.agency, hall.guard)
-    scopes.require(context, told.criteria.partition("?")[0], "s")
+    told = subscriber(proposed, context.agency, hall.guard, hall.topics)
+    query = parse_criteria(told.criteria)
+    for type_ in sorted({*query.looks_for, *tested_types(query)}):
+        scopes.require(context, type_, "s")
+    if told.content == "full-resource":
+        scopes.require(context, query.type, "r")
     others = [e for e in proposed.get("extension") or [] if e.get("url") != codes.WEBHOOK_SECRET]
     secret = {"url": codes.WEBHOOK_SECRET, "valueString": webhook_secret(hall.secret, told.id)}
-    return {**proposed, "status": told.status, "extension": [*others, secret]}
+    status = _begun(told, before, hall, context)
+    return {**proposed, "status": status, "extension": [*others, secret]}
+
+
+def _begun(told: Subscriber, before: Resource | None, hall: Hall, context: Context) -> str:
+    """Its status: a topic's is greeted first, again whenever it was off, failed, or moved."""
+    if not told.topic or told.status != "active" or not CHANNELS[told.channel].greets:
+        return told.status
+    if before is None or before["status"] != "active":
+        return "requested"
+    try:
+        was = subscriber(before, context.agency, hall.guard, hall.topics)
+    except GatewayError:
+        return "requested"  # what it was is no longer allowed
+    same = (was.channel, was.endpoint, was.headers) == (told.channel, told.endpoint, told.headers)
+    return "active" if same else "requested"
 
 
 def _settle_subscription(
     hall: Hall, tx: Transaction, before: Resource | None, written: Written
 ) -> None:
-    tx.put_subscriber(subscriber(json.loads(written.body), written.owner, hall.guard))
+    resource = json.loads(written.body)
+    tx.put_subscriber(subscriber(resource, written.owner, hall.guard, hall.topics))
 
 
 def _check_parameter(
@@ -183,8 +214,29 @@ def _check_parameter(
     return proposed
 
 
+def _check_person(
+    hall: Hall, context: Context, before: Resource | None, proposed: Resource
+) -> Resource:
+    return pseudonyms.check(hall.members, context, proposed)
+
+
+def _check_service(
+    hall: Hall, context: Context, before: Resource | None, proposed: Resource
+) -> Resource:
+    return publishing.check(hall.members, context, proposed)
+
+
+def _settle_service(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
+    publishing.publish(tx, hall.members, before, written)
+    now = datetime.now(UTC)
+    if capacity.opened(before, json.loads(written.body), now):
+        waitlist.wake(tx, written.reference, now)
+
+
 CHECKS: Final[Mapping[str, Check]] = {
     "SearchParameter": _check_parameter,
+    "HealthcareService": _check_service,
+    **dict.fromkeys(pseudonyms.PERSONS, _check_person),
     "Task": _check_task,
     "Subscription": _check_subscription,
 }
@@ -200,6 +252,7 @@ def _settle_parameter(
 
 SETTLES: Final[Mapping[str, Settle]] = {
     "SearchParameter": _settle_parameter,
+    "HealthcareService": _settle_service,
     "Task": _settle_task,
     "Patient": _settle_patient,
     "ServiceRequest": _settle_request,

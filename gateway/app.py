@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -20,6 +22,7 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from gateway.api.application import build_api
 from gateway.api.deadline import deadline_protocol
@@ -27,6 +30,7 @@ from gateway.demo.county import County, play
 from gateway.errors import SettingError
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import accept_from, as_message, take_in
+from gateway.receive.dropbox import Dropbox
 from gateway.receive.mllp import Listener, listen
 from gateway.settings import Settings
 from gateway.store import open_hub
@@ -85,8 +89,18 @@ class Gateway:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._ready = False
+        self._socket = _bind(settings.host, settings.port)
+        self.port: int = self._socket.getsockname()[1]
+        # With port 0 it is known only now where others reach us.
+        self._settings = settings.model_copy(update={"port": self.port})
+        try:
+            self._build(self._settings)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _build(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self._hub = open_hub(settings.database)
         self._work = Work(settings)
@@ -95,8 +109,7 @@ class Gateway:
         self._http = _Server(_http(_api(self.pipeline, settings, self._is_ready), settings))
         self._listeners: list[Listener] = []
         self._serving: asyncio.Task[None] | None = None
-        self._socket = _bind(settings.host, settings.port)
-        self.port: int = self._socket.getsockname()[1]
+        self._dropbox = _dropbox(self.pipeline, settings)
         self.mllp_port = 0
 
     @classmethod
@@ -113,6 +126,8 @@ class Gateway:
         for port, agency in settings.mllp_ports.items():
             await gateway._listen(port, agency)
         gateway.mllp_port = gateway._listeners[0].port
+        if gateway._dropbox is not None:
+            gateway._dropbox.start()
         while not gateway._http.started:
             await asyncio.sleep(0.005)
         gateway._ready = True
@@ -143,6 +158,8 @@ class Gateway:
         self._ready = False
         patience = self._settings.drain_timeout
         await asyncio.gather(*(listener.close(patience) for listener in self._listeners))
+        if self._dropbox is not None:
+            await asyncio.to_thread(self._dropbox.stop)
         await asyncio.to_thread(self.pipeline.stop)
         self._http.should_exit = True
         if self._serving is not None:
@@ -155,11 +172,23 @@ def _api(pipeline: Pipeline, settings: Settings, ready: Callable[[], bool]) -> F
     return build_api(pipeline, settings, take_in=take_in, ready=ready)
 
 
+def _dropbox(pipeline: Pipeline, settings: Settings) -> Dropbox | None:
+    if settings.dropbox is None:
+        return None
+
+    def members() -> list[str]:
+        return [agency.id for agency in pipeline.members]
+
+    return Dropbox(pipeline.loading, members, settings.dropbox, settings.dropbox_every)
+
+
 def _http(api: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         api,
         http=deadline_protocol(settings.header_timeout, settings.body_timeout),
         loop="none",
+        ws="websockets-sansio",
+        ws_max_size=64 * 2**10,  # a client only says which token it has
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -190,7 +219,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _demo(settings: Settings, folder: Path) -> int:
-    once = settings.demo_once
+    once, secret = settings.demo_once, f"whsec_{base64.b64encode(os.urandom(24)).decode()}"
     gateway = await Gateway.start(
         settings.model_copy(
             update={
@@ -200,16 +229,19 @@ async def _demo(settings: Settings, folder: Path) -> int:
                 "port": _free(settings.host, settings.port),
                 "mllp_port": _free(settings.host, settings.mllp_port),
                 "retry_first": 0.2,
+                "feed_secrets": {"st-brigid/referrals": SecretStr(secret)},
             }
         )
     )
     root = f"http://{settings.host}:{gateway.port}"
     county = County(
+        root=root,
         api=f"{root}/fhir",
         docs=f"{root}/docs",
         mllp=(settings.host, gateway.mllp_port),
         add_agency=gateway.pipeline.add_agency,
         add_key=gateway.pipeline.members.add_key,
+        secret=secret,
         folder=folder,
         once=once,
     )

@@ -173,6 +173,18 @@ class TranslateError(GatewayError):
     lacks: tuple[Lack, ...] = ()
 
 
+class Refused(GatewayError):
+    """A record that its map says may not go in. ``keeps``: it is kept, with the reason."""
+
+    stage = "protect"
+    code = "business-rule"
+    status = 422
+
+    def __init__(self, text: str, *, place: str | None = None, keeps: bool = True) -> None:
+        super().__init__(text, place=place)
+        self.keeps = keeps
+
+
 class IdentifyError(GatewayError):
     """Records of persons that can't be joined as a message asks."""
 

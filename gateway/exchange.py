@@ -6,6 +6,7 @@ delete, create, update and patch, read, and see that nothing is left hanging (R4
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ LETTERS: Final[Mapping[Method, scopes.Letter]] = {
 TOGETHER: Final = 50
 """How many of a batch's entries one unit writes: nobody else waits longer than for these."""
 
+_LITERAL: Final = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?=$|/_history/)")
 _ORDER: Final[Mapping[Method, int]] = {"POST": 0, "PUT": 1, "PATCH": 1}
 
 
@@ -216,6 +218,7 @@ def _perform(hall: Hall, tx: Transaction, context: Context, asked: Sequence[Requ
     aims = [Aim(each) if each.reads else aim(tx, context, each) for each in asked]
     _refuse_twice(aims)
     requests = _led(tx, context, aims)
+    _look_ahead(tx, requests)
     done: dict[int, Done] = {}
     removed: dict[Reference, str] = {}
     for n, request in enumerate(requests):
@@ -227,6 +230,23 @@ def _perform(hall: Hall, tx: Transaction, context: Context, asked: Sequence[Requ
         if request.reads:
             done[n] = _read(tx, context, request)
     return [done[n] for n in range(len(requests))]
+
+
+def _look_ahead(tx: Transaction, requests: Sequence[Request]) -> None:
+    """Know all that is written and referred to, by one query; what is referred to must stay."""
+    written = [each.reference for each in requests if each.id and not each.reads]
+    referred: set[Reference] = set()
+    for each in requests:
+        for place, reference in references(each.resource or {}):
+            match = _LITERAL.match(reference)
+            if match is not None:
+                referred.add(f"{match[1]}/{match[2]}")
+            elif "?" in reference and reference[:1].isupper():  # led already, in a transaction
+                text = "conditional references stand in Bundles alone"
+                raise InvalidResource(text, place=place, code="not-supported")
+    referred.difference_update(written)
+    tx.fetch([*written, *sorted(referred)])
+    tx.hold(referred)
 
 
 def _refuse_twice(aims: Sequence[Aim]) -> None:
@@ -253,7 +273,6 @@ def _led(tx: Transaction, context: Context, aims: Sequence[Aim]) -> list[Request
     """The requests with the references that lead to other entries, or to what criteria find."""
     requests = [each.request for each in aims]
     if not any(each.place for each in requests):
-        _refuse_conditional(requests)
         return requests
     made = {each.place: each.reference for each in requests if each.id and not each.reads}
     named = bundle.names(requests, made)
@@ -265,14 +284,6 @@ def _led(tx: Transaction, context: Context, aims: Sequence[Aim]) -> list[Request
     ]
     gone = {each.reference for each in requests if each.method == "DELETE"}
     return led(tx, context, renamed, gone)
-
-
-def _refuse_conditional(requests: Sequence[Request]) -> None:
-    for each in requests:
-        for place, reference in references(each.resource or {}):
-            if "?" in reference and reference[:1].isupper():
-                text = "conditional references stand in Bundles alone"
-                raise InvalidResource(text, place=place, code="not-supported")
 
 
 def _delete(
@@ -306,6 +317,8 @@ def _write(
     written = admit(hall, tx, context, changes, trusted=False)
     for n, made in zip(order, written, strict=True):
         tx.audit(context, made.change or "unchanged", made.reference)
+        if context.hops and made.change:
+            tx.has_passed(made.type, made.id, made.version, context.hops)
         done[n] = Done(requests[n].method, 201 if was[n] is None else 200, made)
     return done
 

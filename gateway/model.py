@@ -85,7 +85,10 @@ class Agency:
     Python knows. ``authorities`` maps an assigning authority's namespace (CX-4.1) to a system URI.
     ``identifiers`` ((system, value) pairs) and ``aliases`` let a referral's PRD find it.
     ``tables_kept_by``: who is asked about codes that its tables lack; "" it itself.
-    ``sequence``: whether MSH-13 counts.
+    ``sequence``: whether MSH-13 counts. ``mail``: the e-mail address at which it hears of referrals
+    that are sent to it, "" for none. ``confidential``: a victim service provider (34 USC
+    12291(b)(2)); nothing leads back to its place, and a person goes to or from it by a pseudonym.
+    ``falls_back``: where whom it names can't take its referral, the hub may ask others.
     """
 
     id: str
@@ -98,7 +101,10 @@ class Agency:
     aliases: tuple[str, ...] = ()
     closing: Closing | None = None
     sequence: Sequencing = "negotiated"
+    mail: str = ""
     tables_kept_by: str = ""
+    confidential: bool = False
+    falls_back: bool = False
 
     @property
     def organization(self) -> Reference:
@@ -112,6 +118,7 @@ class Context:
 
     ``agency`` owns what is written. ``client`` is the id of the key or listener. ``scopes`` are
     SMART v2 system scopes. ``admin`` may read everything and keep agencies and messages.
+    ``hops``: how many hubs what is written came through before.
     """
 
     agency: str
@@ -119,11 +126,21 @@ class Context:
     scopes: frozenset[str] = frozenset({"system/*.cruds"})
     purpose: str = "TREAT"
     admin: bool = False
+    hops: int = 0
 
     @property
     def organization(self) -> Reference:
         """The caller's entry in the directory."""
         return f"Organization/{self.agency}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """How a webhook's sender signs: ``standard-webhooks``, or ``hmac-sha256`` in a header."""
+
+    by: Literal["standard-webhooks", "hmac-sha256"]
+    header: str = ""
+    prefix: str = ""
 
 
 # --- what comes in -------------------------------------------------------------------------------
@@ -222,6 +239,32 @@ class Record(Protocol):
         """What was wrong and could be mended: a lying charset, an unknown escape."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of a file, reduced to the columns that a map asks for, in the map's own order."""
+
+    file: str
+    line: int
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A row or JSON record as its map reads it.
+
+    ``texts`` are its cells in the map's order, ``found`` the rows that its lookups found, by their
+    names; ``value`` is a JSON record, and ``pointer`` where it stands in its body (RFC 6901).
+    ``line`` counts from 1, a header too; of a JSON record it is its number.
+    """
+
+    file: str
+    line: int
+    texts: tuple[str, ...] = ()
+    found: Mapping[str, tuple[Found, ...]] = field(default_factory=dict)
+    value: Any = None
+    pointer: str = ""
+
+
 # --- what it becomes -----------------------------------------------------------------------------
 
 
@@ -252,7 +295,8 @@ class Translation:
 
     ``said`` is when it was said (EVN-2, else MSH-7); None where it doesn't tell to the minute.
     ``asks`` is set where the record is a question: how that entry stands. Nothing is written then.
-    ``lacks`` are the codes that its tables lack and somebody is to be asked about.
+    ``lacks`` are the codes that its tables lack and somebody is to be asked about. ``refers``: what
+    a row's resources refer to and other rows make, which must be there; each with its place.
     """
 
     event: str
@@ -262,6 +306,7 @@ class Translation:
     said: datetime | None = None
     asks: Reference = ""
     lacks: tuple[Lack, ...] = ()
+    refers: tuple[tuple[Reference, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +358,14 @@ class Event:
     at: datetime
 
 
+Content = Literal["", "empty", "id-only", "full-resource"]
+"""How much a topic's notification tells (R4 Backport 1.1); "" where there is no topic."""
+
 CLOSING: Final = "close:"
 """How the ids of the closing profiles' subscribers begin."""
+
+MAILED: Final = "mail:"
+"""How the ids of those begin that hear of their referrals by e-mail, as agency.yaml says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +375,11 @@ class Subscriber:
     ``id`` is the Subscription's id, or ``close:<agency>``; ``channel`` names a file in ``deliver``
     ("rest-hook", "mllp"); ``criteria`` is a search ("Task?owner=…"); ``payload`` a MIME type or "".
     ``headers`` are "Name: value" lines. ``error`` is the place and kind of the last failure.
+
+    ``topic`` is the canonical URL of what it follows, "" where its criteria alone decide; with one
+    ``criteria`` are its filters, and a notification is a Bundle that tells ``content`` of up to
+    ``most`` events. ``heartbeat`` and ``timeout`` are seconds, 0 where it says nothing; ``until``
+    its end.
     """
 
     id: str
@@ -335,11 +391,22 @@ class Subscriber:
     headers: tuple[str, ...] = ()
     status: Literal["requested", "active", "error", "off"] = "active"
     error: str = ""
+    topic: str = ""
+    content: Content = ""
+    heartbeat: int = 0
+    timeout: int = 0
+    most: int = 1
+    until: datetime | None = None
 
     @property
     def is_closing(self) -> bool:
         """Whether it is an agency's closing profile; a Subscription's id can't have a colon."""
         return self.id.startswith(CLOSING)
+
+    @property
+    def is_mailed(self) -> bool:
+        """Whether it is an agency that is written to of its referrals alone."""
+        return self.id.startswith(MAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,29 @@ Whatever changes the hub is one unit of one transaction, and is answered after i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from gateway import beds
 from gateway.admission import Hall
 from gateway.asking import Asking
+from gateway.bench import Bench
+from gateway.binding import Bindings
 from gateway.chain import then
+from gateway.coordination import timers
+from gateway.coordination.ledger import Ledger
 from gateway.deliver.endpoint import Guard
+from gateway.dispatch import Dispatch
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange
+from gateway.fhir import topics
+from gateway.hmis.export import Exports
 from gateway.intake import Outcome, Understood, keep, receive, take
+from gateway.light import Light
+from gateway.loading import Loading
 from gateway.looking import Looking
 from gateway.members import Members
 from gateway.model import (
@@ -29,14 +39,17 @@ from gateway.model import (
     Message,
     Receipt,
 )
+from gateway.offering import offer
 from gateway.operations import Operations
 from gateway.operations.jobs import PREFIX
 from gateway.outgoing import Outgoing
+from gateway.reloading import Maps
 from gateway.replays import Enter, Replays, Word
+from gateway.route.timing import Timing
 from gateway.searching import Searching
 from gateway.sequence import Turn
 from gateway.settings import Settings
-from gateway.store import Hub, Kept, Transaction
+from gateway.store import DUE, Hub, Kept, Transaction
 from gateway.trail import Trail
 from gateway.translate import Library
 from gateway.understanding import Understanding
@@ -60,15 +73,18 @@ class Pipeline:
         work: Work | None = None,
     ) -> None:
         guard = Guard(settings.endpoint_networks)
-        self._hub = hub
+        self._hub, self._work = hub, work
         self.members = Members(hub, library)
         self.authenticate = self.members.authenticate
-        self._hall = Hall(self.members, guard, hub.secret)
+        self.topics = topics.load(settings.folders)
+        timing = Timing.of(settings)
+        self._hall = Hall(self.members, guard, hub.secret, self.topics, timing)
         self._understanding = Understanding(
             self.members, settings.folders, settings.translators if work else 0
         )
         self._word = word
         self.replay = Replays(hub, self._hall, word, self._journey, self._submit)
+        self.loading = Loading(hub, self._hall, settings, self._submit)
         self.exchange = Exchange(self._hall, self._submit)
         self.create, self.update = self.exchange.create, self.exchange.update
         self.patch, self.delete = self.exchange.patch, self.exchange.delete
@@ -78,13 +94,34 @@ class Pipeline:
         self.looking, self.search = Looking(hub, trail), Searching(hub, trail)
         self.read, self.vread = self.looking.read, self.looking.vread
         self.history = self.looking.history
+        self.light = Light(hub, self._hall, self.looking, self._submit, settings.link_for)
+        self.referrals = timers.Timers(hub, self.members, timing, self._submit)
+        self._due: dict[str, timers.Timers | beds.Beds] = {
+            timers.KEY: self.referrals,
+            beds.KEY: beds.Beds(hub, self._hall, self._submit),
+        }
+        self.ledger = Ledger(hub)
         self._asking = Asking(hub, self.members)
-        self._outgoing = Outgoing(hub, self.members, settings, guard, work)
+        self.bench = Bench(hub, self.members)
+        self.exports = Exports(hub, self.members, settings.folders)
+        self._outgoing = Outgoing(hub, self.members, self.topics, settings, guard, work)
         self.close = self._outgoing.close
+        out = self._outgoing
+        self.dispatch = Dispatch(hub, out.following, out.see_to, out.wake)
+        self.bindings = Bindings(hub, out.sockets, out.notifying, out.see_to)
+        self.maps = Maps(
+            self.members,
+            self._understanding,
+            settings.folders,
+            settings.maps_check,
+            self._outgoing.forget,
+        )
 
     def start(self) -> None:
         """Start the processes that understand, and go on with what a crash left only received."""
+        self._hub.write(lambda tx: offer(tx, self.topics))
         self._understanding.start()
+        self.maps.start()
         after = 0
         while (left := self._unfinished(after)) is not None:
             message, after = left
@@ -92,7 +129,9 @@ class Pipeline:
 
     def stop(self) -> None:
         """Finish what is in hand of replaying and understanding."""
+        self.loading.stop()
         self.replay.stop()
+        self.maps.stop()
         self._understanding.stop()
 
     def _unfinished(self, after: int) -> tuple[Message, int] | None:
@@ -156,8 +195,13 @@ class Pipeline:
             return value
 
         future = self._hub.submit(watched)
-        future.add_done_callback(lambda _: self._outgoing.wake(touched))
+        future.add_done_callback(lambda _: self._wake(touched))
         return future
+
+    def _wake(self, touched: set[str]) -> None:
+        if DUE in touched and self._work is not None:
+            self._work.wake(timers.KEY)
+        self._outgoing.wake(touched)
 
     # --- what is kept ----------------------------------------------------------------------------
 
@@ -165,6 +209,13 @@ class Pipeline:
         """The messages that failed, newest first: the caller's own, or all for an admin."""
         with self._hub.read() as reader:
             return reader.failed_messages(context)
+
+    def messages(
+        self, context: Context, fields: Mapping[str, str], **when: Any
+    ) -> Sequence[tuple[Kept, int]]:
+        """A page of messages by what they are (``store.sought``), newest first."""
+        with self._hub.read() as reader:
+            return reader.messages(context, fields, **when)
 
     def message(self, context: Context, id: str) -> Kept:
         """One message as it came, and its fate. Raises NotFound."""
@@ -180,7 +231,10 @@ class Pipeline:
         return agency
 
     async def drain(self, key: str) -> None:
-        """One pass of background work: for a subscriber, or a bulk job."""
+        """One pass of background work: a subscriber's, a bulk job's, or what is due."""
+        if (due := self._due.get(key)) is not None:
+            await due.drain()
+            return
         bulk = key.startswith(PREFIX)
         await (self.operations.bulk.drain(key) if bulk else self._outgoing.drain(key))
 
@@ -188,7 +242,8 @@ class Pipeline:
         """Who has something to read or to send, and undone bulk jobs. Releases what waits, too."""
         self.replay.sweep()
         with self._hub.read() as reader:
-            return [*reader.behind(datetime.now(UTC)), *self.operations.jobs.undone()]
+            behind = [*reader.behind(datetime.now(UTC)), *self.operations.jobs.undone()]
+        return [*behind, *(key for key, each in self._due.items() if each.due())]
 
     def reachable(self) -> bool:
         """Whether the hub answers."""

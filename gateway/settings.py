@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.resources
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -20,6 +21,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("gateway-data"), description="where the embedded files stand")
     host: str = Field("127.0.0.1", description="address that HTTP and MLLP listen on")
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0 takes a free one")
+    public_url: str = Field(
+        "", description="address by which others reach HTTP here; empty: http://host:port"
+    )
     mllp_port: int = Field(2575, ge=0, le=65535, description="MLLP port; 0 takes a free one")
     mllp_agency: str = Field(
         "", description="on loopback, the agency of an MLLP sender whom no agency declares"
@@ -45,6 +49,9 @@ class Settings(BaseSettings):
     mappings: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders searched for agencies and maps, before the shipped ones"
     )
+    maps_check: float = Field(
+        2.0, ge=0, description="seconds between two looks for edited maps; 0: never"
+    )
     profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="folders of FHIR packages whose profiles $validate knows, too"
     )
@@ -55,6 +62,17 @@ class Settings(BaseSettings):
     )
     message_limit: int = Field(10 * 2**20, gt=0, description="largest message or body, bytes")
     import_limit: int = Field(2**30, gt=0, description="largest body of a bulk import, bytes")
+    feed_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='what webhooks sign with, by feed: {"st-brigid/referrals": "whsec_..."}',
+    )
+    dropbox: Path | None = Field(
+        None, description="folder that is watched for files: <agency>/<feed>/…; unset, none is"
+    )
+    dropbox_every: float = Field(5.0, gt=0, description="how often the dropbox is looked into")
+    load_limit: int = Field(
+        16 * 2**30, gt=0, description="largest load of rows, bytes, archives unpacked"
+    )
     bulk_keep: float = Field(86400, gt=0, description="so long a bulk job's files are kept")
     idle_timeout: float = Field(600, gt=0, description="an MLLP connection may be silent so long")
     header_timeout: float = Field(10, gt=0, description="an HTTP request's headers must be in")
@@ -65,8 +83,37 @@ class Settings(BaseSettings):
     )
     retry_first: float = Field(1.0, gt=0, description="first delay of a failed delivery")
     retry_limit: float = Field(3600, gt=0, description="longest delay between two attempts")
+    retry_refused: float = Field(
+        3600, gt=0, description="after so long what a receiver refuses is set aside"
+    )
     retry_give_up: float = Field(5 * 86400, gt=0, description="after so long a subscription errs")
+    link_for: float = Field(14 * 86400, gt=0, description="so long a mailed link is good")
+    smtp_host: str = Field("", description="the mail server that e-mails are handed to")
+    smtp_port: int = Field(587, gt=0, le=65535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="TLS with that server: starttls, tls, or none (on loopback)"
+    )
+    smtp_user: str = Field("", description="who we are there; empty: nobody is asked")
+    smtp_password: str = Field("", repr=False, description="the password of smtp_user")
+    smtp_from: str = Field("", description="the address that e-mails come from")
     reconcile_every: float = Field(5.0, gt=0, description="how often what a crash left is sought")
+    navigator: str = Field(
+        "", description="the agency whose people take referrals that nobody takes; empty: admins"
+    )
+    timezone: str = Field("UTC", description="IANA zone of the community's working days")
+    acknowledge_urgent: float = Field(
+        4 * 3600, gt=0, description="an urgent referral is to be answered within it"
+    )
+    acknowledge_routine: int = Field(
+        3, gt=0, description="working days within which a routine referral is to be answered"
+    )
+    waitlist_look: int = Field(
+        1, gt=0, description="working days between two looks for somebody else while one waits"
+    )
+    referral_hops: int = Field(5, gt=0, description="how many agencies are asked, at most")
+    referral_pace: float = Field(
+        1.0, gt=0, description="divides the times of referrals: 3600 makes hours of seconds"
+    )
     demo_once: bool = Field(False, description="`gateway demo` plays its scenes and exits")
     log_level: str = Field("info", description="debug, info, warning or error")
 
@@ -74,6 +121,15 @@ class Settings(BaseSettings):
     @classmethod
     def _folders(cls, value: object) -> object:
         return _split(value, ":") if isinstance(value, str) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("no timezone of the IANA database") from None
+        return value
 
     @field_validator("endpoint_networks", mode="before")
     @classmethod
@@ -86,6 +142,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return dict(pair.split("=", 1) for pair in _split(value, ","))
+
+    @property
+    def root(self) -> str:
+        """The address by which others reach HTTP here, without a slash at its end."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     @property
     def database(self) -> str:

@@ -18,7 +18,7 @@ from tests.agencies import small_library
 
 SERVE = (sys.executable, "-m", "gateway", "serve")
 ROOT = Path(__file__).resolve().parents[1]
-READY_WITHIN = 30.0
+READY_WITHIN = 60.0
 
 
 class Process:
@@ -68,6 +68,12 @@ class Process:
         keys = [members.add_key(id, admin=False, granted=frozenset()) for id in ids]
         hub.close()
         return keys
+
+    @property
+    def pid(self) -> int:
+        """Its number, once it is started."""
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Start it, and return when it is ready."""

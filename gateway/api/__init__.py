@@ -9,6 +9,7 @@ parameters     what an operation is given; bulk, what follows $export and $impor
 openapi        the document, from the rows; examples are its examples
 application    all of it as one ASGI application
 deadline       slow clients, cut
+websocket      the socket that notifications go out on
 """
 
 from gateway.api.application import build_api

@@ -13,23 +13,42 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, WebSocketRoute
 
 from gateway.api.admin import ADMIN
 from gateway.api.bulk import BULK
+from gateway.api.deliveries import DELIVERIES
 from gateway.api.directory import Entrance
 from gateway.api.docs import DOCS
 from gateway.api.endpoint import Api, Door, Endpoint, TakeIn, check_doors, refuse, unexpected
 from gateway.api.health import HEALTH
 from gateway.api.intake import INTAKE
 from gateway.api.interactions import BASE, INTERACTIONS
+from gateway.api.loads import LOADS
+from gateway.api.maps import MAPS
 from gateway.api.openapi import ABOUT, VERSION, openapi_text, operation
 from gateway.api.operations import ROWS as OPERATIONS
+from gateway.api.pages import PAGES
 from gateway.api.refusals import RequestError, UnknownPath, WrongMethod
+from gateway.api.unmet import UNMET
+from gateway.api.websocket import PATH, SocketDoor
 from gateway.pipeline import Pipeline
 from gateway.settings import Settings
 
-ENDPOINTS: Final = (*OPERATIONS, *BULK, *INTERACTIONS, *INTAKE, *ADMIN, *HEALTH, *DOCS)
+ENDPOINTS: Final = (
+    *OPERATIONS,
+    *BULK,
+    *INTERACTIONS,
+    *INTAKE,
+    *LOADS,
+    *ADMIN,
+    *DELIVERIES,
+    *UNMET,
+    *MAPS,
+    *HEALTH,
+    *DOCS,
+    *PAGES,
+)
 READERS: Final = 8
 _SHAPES: Final = {
     "resource_type": r"[A-Z][A-Za-z]*",
@@ -60,6 +79,7 @@ def build_api(
     app = _application(threads)
     for endpoint in endpoints:
         _add(app, endpoint, api)
+    app.router.routes.append(WebSocketRoute(PATH, SocketDoor(api)))
     check_doors(app)
     app.open()
     app.state.openapi = openapi_text(app)

@@ -26,7 +26,7 @@ class Directory:
     def __init__(self, routes: Iterable[BaseRoute] = ()) -> None:
         self._rows: dict[tuple[str, int], dict[str, list[Route]]] = {}
         for route in cast("Iterable[Route]", routes):
-            for method in route.methods or ():
+            for method in getattr(route, "methods", None) or ():  # a websocket has none
                 self._add(self._rows.setdefault((method, route.path.count("/")), {"": []}), route)
 
     def _add(self, by_end: dict[str, list[Route]], route: Route) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any, Final, TypeVar
@@ -65,7 +65,10 @@ class Call:
     @property
     def base(self) -> str:
         """The FHIR base URL as the client calls it."""
-        return f"{self.request.base_url}fhir"
+        scope, host = self.request.scope, self.request.headers.get("host")
+        if host is None or scope.get("root_path"):
+            return f"{self.request.base_url}fhir"
+        return f"{scope['scheme']}://{host}/fhir"
 
     def path(self, name: str) -> str:
         """A variable of the route's path."""
@@ -121,7 +124,13 @@ class Endpoint:
     docs: Docs
 
 
-class Door:
+class Policed:
+    """What a route leads to: it says who may come in."""
+
+    policy: Policy
+
+
+class Door(Policed):
     """The ASGI endpoint of a row: lets in, answers, and turns every error into an outcome."""
 
     def __init__(self, endpoint: Endpoint, api: Api) -> None:
@@ -153,13 +162,14 @@ class Door:
         secret = requests.bearer(request)
         context = self._api.pipeline.members.authenticate(secret)
         admit(self.policy, context)
-        return context
+        hops = requests.hops(request)
+        return replace(context, hops=hops) if hops else context
 
 
 def check_doors(app: FastAPI) -> None:
     """Refuse an app with a route that names no policy (``SettingError`` with its path)."""
     for route in app.routes:
-        if not isinstance(getattr(route, "endpoint", None), Door):
+        if not isinstance(getattr(route, "endpoint", None), Policed):
             place = getattr(route, "path", type(route).__name__)
             raise SettingError("a route names no policy", place=place)
 

@@ -58,6 +58,39 @@ SUBSCRIPTION: Final[Example] = {
 }
 
 
+_BACKPORT: Final = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
+FOLLOWING: Final[Example] = {
+    "resourceType": "Subscription",
+    "status": "requested",
+    "reason": "What becomes of my referrals",
+    "criteria": "http://hl7.org/fhir/us/sdoh-clinicalcare/SubscriptionTopic/Task",
+    "_criteria": {
+        "extension": [
+            {
+                "url": f"{_BACKPORT}filter-criteria",
+                "valueString": "Task?requester=Organization/cedar-general",
+            }
+        ]
+    },
+    "channel": {
+        "extension": [{"url": f"{_BACKPORT}max-count", "valuePositiveInt": 20}],
+        "type": "rest-hook",
+        "endpoint": "https://cedar-general.example/hook",
+        "payload": "application/fhir+json",
+        "_payload": {"extension": [{"url": f"{_BACKPORT}payload-content", "valueCode": "id-only"}]},
+    },
+}
+"""A topic's Subscription (R4 Backport 1.1)."""
+
+BOUND: Final[Example] = FOLLOWING | {
+    "channel": {
+        "type": "websocket",
+        "payload": "application/fhir+json",
+        "_payload": {"extension": [{"url": f"{_BACKPORT}payload-content", "valueCode": "id-only"}]},
+    },
+}
+
+
 def stored(resource: Example, **changes: object) -> Example:
     """A resource as it comes back: with an id and its meta."""
     kept = {name: value for name, value in resource.items() if name != "resourceType"}

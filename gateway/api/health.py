@@ -10,6 +10,7 @@ from gateway.errors import Unavailable
 from gateway.protect.policy import Policy
 
 _UP = answers.as_json({"status": "up"})
+_UP_WITH_OLD_MAPS = answers.as_json({"status": "up", "maps": "edited, and broken: see /maps"})
 _JSON = "application/json"
 _ANSWER = {_JSON: {"Up": {"status": "up"}}}
 
@@ -20,10 +21,14 @@ async def livez(call: Call) -> Response:
 
 
 async def readyz(call: Call) -> Response:
-    """The hub is open and everything listens; 503 while starting and while draining."""
+    """The hub is open and everything listens; 503 while starting and while draining.
+
+    Edited maps that don't load hinder nothing, for those before them serve: it says so.
+    """
     if not call.api.ready():
         raise Unavailable("the gateway is starting or stopping")
-    return Response(_UP, media_type=_JSON)
+    broken = call.api.pipeline.maps.state.error is not None
+    return Response(_UP_WITH_OLD_MAPS if broken else _UP, media_type=_JSON)
 
 
 HEALTH = (

@@ -54,13 +54,15 @@ _FOUND: Final = {FHIR: {"Referrals": examples.SEARCHSET}}
 async def capabilities(call: Call) -> Response:
     """What this server can do: made from the rows below."""
     check_accepts_json(call.request, query_pairs(call.request))
-    statement = placed(_statement(call.api.started), call.base)
+    topics = tuple(sorted(call.api.pipeline.topics))
+    statement = placed(_statement(call.api.started, topics), call.base)
     return Response(answers.as_json(statement), media_type=FHIR)
 
 
 @lru_cache(maxsize=8)  # no key is needed to ask, so it must not cost much
-def _statement(started: datetime) -> Resource:
-    return capability(_names(), operations=offered(OPERATIONS), patches=tuple(_PATCHES), at=started)
+def _statement(started: datetime, topics: tuple[str, ...]) -> Resource:
+    offers, patches = offered(OPERATIONS), tuple(_PATCHES)
+    return capability(_names(), operations=offers, patches=patches, topics=topics, at=started)
 
 
 def _names() -> set[str]:
@@ -140,6 +142,8 @@ INTERACTIONS: Final = (
                     "ServiceRequest": examples.SERVICE_REQUEST,
                     "Task": examples.TASK,
                     "Subscription": examples.SUBSCRIPTION,
+                    "Subscription to a topic": examples.FOLLOWING,
+                    "Subscription by websocket": examples.BOUND,
                 }
             },
             status=201,

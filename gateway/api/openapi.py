@@ -33,6 +33,7 @@ TAGS: Final = (
     ("Operations", "FHIR operations: what an interaction can't do"),
     ("Bulk", "What a bulk operation began: its status and files"),
     ("Intake", "Other formats in"),
+    ("Maps", "What maps make of messages: tried, explained, compared"),
     ("Admin", "For the gateway's keepers"),
     ("Health", "For load balancers; no key"),
 )
@@ -151,6 +152,9 @@ PARAMETERS: Final[dict[str, Json]] = {
     "job_id": _path("job_id", "The job's id, from `Content-Location`", ID.replace("-", "")),
     "file": _path("file", "A file that the manifest names", "Task-1.ndjson"),
     "status": _parameter("status", "query", "`failed`: what is kept and undone", "failed"),
+    "unmet_status": _parameter("status", "query", "`open` (default) or `all`", "all"),
+    "since_time": _parameter("since", "query", "A date or instant; a year before", "2026-01-01"),
+    "until_time": _parameter("until", "query", "A date or instant; by default now", "2026-04-01"),
     "task": _parameter("task", "query", "A Task's id: what waits for the code it asks for", ID),
     "agency": _parameter(
         "agency", "query", "Whose a message is whose sender nobody declares", "cedar-general"

@@ -20,7 +20,18 @@ CONTROL: Final = frozenset({"_format", "_pretty"})
 """Parameters of HTTP itself, which any operation takes."""
 
 _SIMPLE: Final = frozenset(
-    {"string", "code", "uri", "canonical", "boolean", "integer", "instant", "date", "dateTime"}
+    {
+        "string",
+        "code",
+        "uri",
+        "canonical",
+        "boolean",
+        "integer",
+        "instant",
+        "date",
+        "dateTime",
+        "id",
+    }
 )
 
 

@@ -16,6 +16,7 @@ from gateway.errors import Unauthenticated
 from gateway.fhir.interaction import criteria, version
 
 FHIR: Final = "application/fhir+json"
+HOPS: Final = "care-gateway-hops"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON_TYPES: Final = frozenset({FHIR, "application/json", "application/json+fhir", "text/json"})
 _FORMATS: Final = JSON_TYPES | {"json"}
@@ -32,6 +33,12 @@ def bearer(request: Request) -> str:
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthenticated("a key is needed: Authorization: Bearer <key>", place="Authorization")
     return secret.strip()
+
+
+def hops(request: Request) -> int:
+    """How many hubs what comes went through: those say so that deliver by ``rest_hook``."""
+    said = request.headers.get(HOPS, "")
+    return min(int(said), 1000) if said.isdecimal() and len(said) < 10 else 0
 
 
 async def body(request: Request, limit: int) -> bytes:

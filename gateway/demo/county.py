@@ -15,20 +15,30 @@ from typing import Final
 
 import httpx
 
+from gateway.demo import filed, placed
 from gateway.demo.clinic import Clinic, Profile
 from gateway.demo.fhir_client import FhirClient, RefusedError
+from gateway.demo.files import Casework, Files
 from gateway.demo.inbox import DidNotComeError
 from gateway.demo.loops import Desk
 from gateway.demo.partner import Partner
 from gateway.demo.people import PEOPLE, Person
-from gateway.demo.scenes import EVERYDAY, SCENES, Cast, Scene
+from gateway.demo.scenes import EVERYDAY, Cast, Scene
 from gateway.demo.story import Loop, Story
 from gateway.settings import shipped
 
 GENERAL: Final = Profile("cedar-general", "Cedar General", "CEDARGEN", "oru")
 NORTHSIDE: Final = Profile("northside", "Northside Clinic", "NORTHSIDE", "rri")
+RIVERSIDE: Final = Profile("riverside", "Riverside Clinic", "RIVERSIDE", "osu")
 FOOD_BANK: Final = ("food-bank", "County Food Bank")
 HAVEN: Final = ("family-haven", "Family Haven")
+HARBOR: Final = ("harbor-shelter", "Harbor Shelter")
+OPEN_DOOR: Final = ("open-door", "Open Door Shelter")
+LEGAL_AID: Final = ("st-brigid", "St Brigid's Legal Aid")
+PANTRY: Final = ("eastside-pantry", "Eastside Pantry")
+PARTNERS: Final = (FOOD_BANK, HAVEN, HARBOR, OPEN_DOOR)
+
+SCENES: Final = (*placed.SCENES, *filed.SCENES)
 
 PAUSE: Final = 4.0
 """Seconds between two referrals, when the demo keeps running."""
@@ -38,17 +48,19 @@ PAUSE: Final = 4.0
 class County:
     """What the gateway's keeper tells the agencies, and how members are made.
 
-    ``api`` (``http://127.0.0.1:8080/fhir``), ``docs`` and ``mllp`` (host, port) are where the
-    gateway is; ``add_agency`` takes an id, the folder of its agency.yaml (or None) and its name;
-    ``add_key`` takes an agency's id and gives its key. ``folder`` is scratch space; ``once`` plays
-    the scenes and ends.
+    ``root`` (``http://127.0.0.1:8080``), ``api`` (``…/fhir``), ``docs`` and ``mllp`` (host, port)
+    are where the gateway is; ``secret`` is what St Brigid signs its webhooks with; ``add_agency``
+    takes an id, the folder of its agency.yaml (or None) and its name; ``add_key`` takes an agency's
+    id and gives its key. ``folder`` is scratch space; ``once`` plays the scenes and ends.
     """
 
+    root: str
     api: str
     docs: str
     mllp: tuple[str, int]
     add_agency: Callable[[str, Path | None, str], object]
     add_key: Callable[[str], str]
+    secret: str
     folder: Path
     once: bool
 
@@ -70,25 +82,37 @@ async def play(county: County) -> int:
 
 
 async def _gather(county: County, story: Story, stack: contextlib.AsyncExitStack) -> Cast:
-    clinics = [Clinic(profile, county.mllp, story) for profile in (GENERAL, NORTHSIDE)]
+    profiles = (GENERAL, NORTHSIDE, RIVERSIDE)
+    clinics = [Clinic(profile, county.mllp, story) for profile in profiles]
     for clinic in clinics:
         await clinic.open()
         stack.push_async_callback(clinic.close)
         await asyncio.to_thread(county.add_agency, clinic.id, _folder(county, clinic), clinic.name)
-    for id, name in (FOOD_BANK, HAVEN):
+    for id, name in (*PARTNERS, LEGAL_AID, PANTRY):
         await asyncio.to_thread(county.add_agency, id, None, name)
-    ids = (GENERAL.id, NORTHSIDE.id, FOOD_BANK[0], HAVEN[0])
+    others = (*PARTNERS, LEGAL_AID, PANTRY)
+    ids = (*(each.id for each in profiles), *(id for id, _ in others))
     keys = {id: await asyncio.to_thread(county.add_key, id) for id in ids}
     _introduce(county, story, keys)
     views = {
         id: await stack.enter_async_context(FhirClient(county.api, key)) for id, key in keys.items()
     }
-    bank, haven = (Partner(id, name, views[id], story) for id, name in (FOOD_BANK, HAVEN))
-    for partner, statuses in ((bank, ("requested", "cancelled")), (haven, ("requested",))):
+    partners = [Partner(id, name, views[id], story) for id, name in PARTNERS]
+    bank, haven, harbor, open_door = partners
+    for partner in partners:
         stack.push_async_callback(partner.close)
-        await partner.open(*statuses)
+        await partner.open(*(("requested", "cancelled") if partner is bank else ("requested",)))
     desks = {clinic.id: Desk(clinic.name, views[clinic.id]) for clinic in clinics}
-    return Cast(story, clinics[0], clinics[1], bank, haven, desks)
+    legal = Casework(*LEGAL_AID, county.root, county.secret, views[LEGAL_AID[0]], story)
+    stack.push_async_callback(legal.close)
+    await legal.open()
+    pantry, nightly = [
+        await stack.enter_async_context(Files(id, name, county.root, keys[id], story))
+        for id, name in (PANTRY, HARBOR)
+    ]
+    general, northside, riverside = clinics
+    placed = (bank, haven, harbor, open_door)
+    return Cast(story, general, northside, *placed, riverside, legal, pantry, nightly, desks)
 
 
 def _folder(county: County, clinic: Clinic) -> Path:

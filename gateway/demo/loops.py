@@ -31,6 +31,12 @@ class Desk:
                     return f"{datetime.fromisoformat(found[-1]).astimezone():%H:%M:%S}"
                 await asyncio.sleep(0.05)
 
+    async def stands(self, number: str, word: str) -> None:
+        """Wait until the hub says of the referral that it is ``word`` (Task.businessStatus)."""
+        async with expecting(f"the word '{word}' at {self._name} about {number}"):
+            while not any(_says(task, word) for task in await self._tasks(number)):
+                await asyncio.sleep(0.05)
+
     async def only_one(self, number: str) -> None:
         """``DidNotComeError`` unless the referral has one ServiceRequest and one Task."""
         requests = await self._requests(number)
@@ -52,6 +58,11 @@ class Desk:
         requests = await self._requests(number)
         focus = ",".join(f"ServiceRequest/{request['id']}" for request in requests)
         return await self._fhir.search(f"Task?focus={focus}") if focus else []
+
+
+def _says(task: Json, word: str) -> bool:
+    coding = task.get("businessStatus", {}).get("coding", [])
+    return any(each.get("code") == word for each in coding)
 
 
 def _acknowledged(task: Json, kind: str) -> list[str]:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +23,11 @@ from gateway.demo.story import Story
 HUB: Final = "Care Gateway"
 SNOMED: Final = "http://snomed.info/sct"
 SDOH: Final = "http://hl7.org/fhir/us/sdoh-clinicalcare/CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+CAPACITY: Final = (
+    "http://hl7.org/fhir/us/sdoh-clinicalcare/StructureDefinition/"
+    "SDOHCC-ExtensionHealthcareServiceCapacityStatus"
+)
+BSER: Final = "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS"
 FOOD: Final = ("710925007", "Provision of food")
 
 Json = dict[str, Any]
@@ -62,10 +67,11 @@ class Partner:
         self._story = story
         self._knocks: Inbox[str] = Inbox()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._door = _Door(
+        self._door = Door(
             uvicorn.Config(self._answer, log_config=None, lifespan="off", interface="asgi3")
         )
         self._serving: asyncio.Task[None] | None = None
+        self._offer: Json | None = None
 
     @property
     def address(self) -> str:
@@ -103,14 +109,25 @@ class Partner:
         await self._notified(number, "cancelled")
         self._story.tell(HUB, self.name, f"knocks: referral {number} is cancelled")
 
-    async def move(self, referral: Referral, status: str, because: str = "") -> None:
-        """Set the Task's status, with the reason where there is one."""
+    async def move(
+        self, referral: Referral, status: str, because: str = "", *, state: str = ""
+    ) -> None:
+        """Set the Task's status, with the reason where there is one; ``state`` in BSeR's codes."""
         change: Json = {"status": status}
         if because:
             change["statusReason"] = {"text": because}
+        if state:
+            change["businessStatus"] = {"coding": [{"system": BSER, "code": state}]}
         await self._change(referral, change)
-        why = f": {because}" if because else ""
+        why = f" ({state})" if state else ""
+        why += f": {because}" if because else ""
         self._story.tell(self.name, HUB, f"Task {referral.number} {status}{why}")
+
+    async def again(self, referral: Referral) -> Referral:
+        """GET the Task and the Patient that it is for anew."""
+        task = await self._fhir.read(f"Task/{referral.task['id']}")
+        patient = await self._fhir.read(task["for"]["reference"])
+        return replace(referral, task=task, patient=patient)
 
     async def serve(self, referral: Referral) -> None:
         """Record the service as a Procedure, and complete the Task with it as output."""
@@ -132,6 +149,22 @@ class Partner:
         output = [{"type": kind, "valueReference": {"reference": reference}}]
         await self._change(referral, {"status": "completed", "output": output})
         self._story.tell(self.name, HUB, f"Task {referral.number} completed, with the Procedure")
+
+    async def offers(self, service: str, need: str, room: str) -> None:
+        """Say in the directory that it has a service, and how much room (SDOH-CC's capacity)."""
+        coding = [{"system": SDOH, "code": room}]
+        told = {"url": "capacityStatus", "valueCodeableConcept": {"coding": coding}}
+        offer: Json = self._offer or {
+            "resourceType": "HealthcareService",
+            "active": True,
+            "name": service,
+            "providedBy": {"reference": f"Organization/{self.id}"},
+            "category": [{"coding": [{"system": SDOH, "code": need}]}],
+        }
+        offer["extension"] = [{"url": CAPACITY, "extension": [told]}]
+        known = "id" in offer
+        self._offer = await (self._fhir.update(offer) if known else self._fhir.create(offer))
+        self._story.tell(self.name, HUB, f"{'PUTs' if known else 'POSTs'} {service}: {room}")
 
     async def may_not_see(self, reference: str) -> None:
         """Ask for what no referral gives it; ``DidNotComeError`` where that isn't refused."""
@@ -194,9 +227,10 @@ class Partner:
         await say({"type": "http.response.body", "body": b""})
 
 
-class _Door(uvicorn.Server):
-    """Leaves the signals to the program that it is part of."""
+class Door(uvicorn.Server):
+    """Where an agency is called; it leaves the signals to the program that it is part of."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """None: Ctrl-C is the program's."""
         yield

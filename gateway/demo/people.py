@@ -39,6 +39,10 @@ _REGISTER: Final = """\
 710006|Fernhollow|Emeka|19720203|M|8 Hill St|Clinton|52732|5550116
 710007|Silverbrook|Yuki|20010815|O|160 Lake Rd|Iowa City|52240|5550117
 710008|Marlowe-Finch|Rosa|19430527|F|25 Depot St|Burlington|52601|5550118
+710009|Winterbourne|Kofi|19820316|M|14 Orchard Rd|Clinton|52732|5550119
+710010|Applegarth|Sunniva|19910711|F|6 Canal St|Iowa City|52240|5550120
+710011|Hollowell|Mateo|19780902|M|52 Prairie Ln|Burlington|52601|5550121
+710012|Larkspur|Adaeze|20030129|F|19 Church St|Clinton|52732|5550122
 """
 
 PEOPLE: Final = tuple(Person(*line.split("|")) for line in _REGISTER.splitlines())

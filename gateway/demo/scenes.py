@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from gateway.demo import templates
 from gateway.demo.clinic import Clinic, Sent
+from gateway.demo.files import Casework, Files
 from gateway.demo.inbox import DidNotComeError
 from gateway.demo.loops import Desk
 from gateway.demo.partner import Partner, Referral
@@ -40,6 +41,12 @@ class Cast:
     northside: Clinic
     food_bank: Partner
     haven: Partner
+    harbor: Partner
+    open_door: Partner
+    riverside: Clinic
+    legal: Casework
+    pantry: Files
+    nightly: Files
     desks: dict[str, Desk]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
@@ -60,24 +67,24 @@ Scene = Callable[[Cast, Person], Awaitable[Loop]]
 
 async def food_is_given(cast: Cast, person: Person) -> Loop:
     """A clinic asks, the food bank accepts and serves; the clinic hears both."""
-    asked = await _refer(cast, cast.general, cast.food_bank, FOOD, person)
-    referral, reply = await _accepted(asked)
-    return await _given(cast, asked, referral, reply)
+    asked = await refer(cast, cast.general, cast.food_bank, FOOD, person)
+    referral, answer = await accepted(asked)
+    return await given(cast, asked, referral, answer)
 
 
 async def shelter_is_full(cast: Cast, person: Person) -> Loop:
     """A clinic asks a shelter that has no bed; the refusal and its reason come back."""
-    asked = await _refer(cast, cast.northside, cast.haven, SHELTER, person)
+    asked = await refer(cast, cast.northside, cast.haven, SHELTER, person)
     referral = await cast.haven.referred(asked.number)
     await cast.haven.move(referral, "rejected", NO_BED)
-    how = await _reply(asked, "R")
-    return await _closed(cast, asked, "rejected", how)
+    how = await reply(asked, "R")
+    return await closed(cast, asked, "rejected", how)
 
 
 async def clinic_cancels(cast: Cast, person: Person) -> Loop:
     """A clinic takes its referral back after the food bank accepted it."""
-    asked = await _refer(cast, cast.general, cast.food_bank, FOOD, person)
-    _, how = await _accepted(asked)
+    asked = await refer(cast, cast.general, cast.food_bank, FOOD, person)
+    _, how = await accepted(asked)
     await asked.clinic.send(f"REF^I14 cancels {asked.number}", templates.CANCEL, asked.values)
     await asked.partner.cancelled(asked.number)
     await asked.clinic.hear(
@@ -86,13 +93,13 @@ async def clinic_cancels(cast: Cast, person: Person) -> Loop:
             heard.event == "RRI^I14" and heard.field("RF1", 6).split("^")[0] == asked.number
         ),
     )
-    return await _closed(cast, asked, "cancelled", f"{how}, REF^I14, RRI^I14")
+    return await closed(cast, asked, "cancelled", f"{how}, REF^I14, RRI^I14")
 
 
 async def clinic_is_down(cast: Cast, person: Person) -> Loop:
     """The outcome is due while the clinic's listener is down; it is sent until it arrives."""
-    asked = await _refer(cast, cast.northside, cast.food_bank, FOOD, person)
-    referral, reply = await _accepted(asked)
+    asked = await refer(cast, cast.northside, cast.food_bank, FOOD, person)
+    referral, answer = await accepted(asked)
     asked.clinic.go_down()
     cast.story.note(asked.clinic.name, "its listener is down")
     await asked.partner.move(referral, "in-progress")
@@ -102,8 +109,8 @@ async def clinic_is_down(cast: Cast, person: Person) -> Loop:
         cast.story.tell("Care Gateway", asked.clinic.name, f"attempt {attempt}: no answer")
     asked.clinic.come_back()
     cast.story.note(asked.clinic.name, "its listener is up again")
-    outcome = await _outcome(asked)
-    return await _closed(cast, asked, "completed", f"{reply}, {outcome} after retries")
+    end = await outcome(asked)
+    return await closed(cast, asked, "completed", f"{answer}, {end} after retries")
 
 
 async def sent_twice(cast: Cast, person: Person) -> Loop:
@@ -113,14 +120,14 @@ async def sent_twice(cast: Cast, person: Person) -> Loop:
     await clinic.send(f"ORU^R01 HbA1c of {person.name}", templates.RESULT, order)
     result = await desk.result("4548-4")
     await cast.food_bank.may_not_see(result)
-    asked = await _refer(cast, clinic, cast.food_bank, FOOD, person)
+    asked = await refer(cast, clinic, cast.food_bank, FOOD, person)
     again = await clinic.resend(f"REF^I12 {asked.number}, the same bytes again", asked.sent)
     if again.answer != asked.sent.answer:
         raise DidNotComeError(f"the same acknowledgement for the same message, {asked.number}")
     await desk.only_one(asked.number)
     cast.story.tell("Care Gateway", clinic.name, "the same acknowledgement; nothing new was made")
-    referral, reply = await _accepted(asked)
-    return await _given(cast, asked, referral, reply)
+    referral, answer = await accepted(asked)
+    return await given(cast, asked, referral, answer)
 
 
 SCENES: Final[tuple[tuple[str, Scene], ...]] = (
@@ -134,7 +141,19 @@ EVERYDAY: Final = SCENES[:3]
 """What repeats when the demo keeps running."""
 
 
-async def _refer(cast: Cast, clinic: Clinic, partner: Partner, need: Need, person: Person) -> Asked:
+async def refer(
+    cast: Cast,
+    clinic: Clinic,
+    partner: Partner,
+    need: Need,
+    person: Person,
+    template: str = templates.REFER,
+    whom: str = "",
+) -> Asked:
+    """A clinic registers somebody and refers them, by a message of its own kind.
+
+    ``whom``: how the story calls whoever is asked, where that isn't the partner by name.
+    """
     number = f"R-{next(cast.numbers)}"
     values = {
         **person.values(),
@@ -144,25 +163,27 @@ async def _refer(cast: Cast, clinic: Clinic, partner: Partner, need: Need, perso
         "performer": partner.name,
     }
     await clinic.send(f"ADT^A04 registers {person.name}", templates.REGISTER, person.values())
-    what = f"REF^I12 {number} for {person.name}: {need.reason}, to {partner.name}"
-    sent = await clinic.send(what, templates.REFER, values)
+    what = f"refers {person.name} ({number}): {need.reason}, {whom or f'to {partner.name}'}"
+    sent = await clinic.send(what, template, values)
     return Asked(number, clinic, partner, sent, values)
 
 
-async def _accepted(asked: Asked) -> tuple[Referral, str]:
+async def accepted(asked: Asked) -> tuple[Referral, str]:
+    """The partner accepts, and the clinic hears so."""
     referral = await asked.partner.referred(asked.number)
     await asked.partner.move(referral, "accepted")
-    return referral, await _reply(asked, "A")
+    return referral, await reply(asked, "A")
 
 
-async def _given(cast: Cast, asked: Asked, referral: Referral, reply: str) -> Loop:
+async def given(cast: Cast, asked: Asked, referral: Referral, answer: str) -> Loop:
+    """The partner serves, and the clinic hears the outcome."""
     await asked.partner.move(referral, "in-progress")
     await asked.partner.serve(referral)
-    outcome = await _outcome(asked)
-    return await _closed(cast, asked, "completed", f"{reply}, {outcome}")
+    end = await outcome(asked)
+    return await closed(cast, asked, "completed", f"{answer}, {end}")
 
 
-async def _reply(asked: Asked, code: str) -> str:
+async def reply(asked: Asked, code: str) -> str:
     """RRI^I12 that answers the message (MSA-2), with RF1-1 A or R (HL7 table 0283)."""
     heard = await asked.clinic.hear(
         f"RRI^I12 that answers {asked.number}",
@@ -173,7 +194,7 @@ async def _reply(asked: Asked, code: str) -> str:
     return f"RRI^I12 {heard.gist()}"
 
 
-async def _outcome(asked: Asked) -> str:
+async def outcome(asked: Asked) -> str:
     """The end, in the message of the clinic's closing profile, by its own referral number."""
     event, segment, number = OUTCOMES[asked.clinic.profile.outcome]
     await asked.clinic.hear(
@@ -185,7 +206,8 @@ async def _outcome(asked: Asked) -> str:
     return event
 
 
-async def _closed(cast: Cast, asked: Asked, status: str, how: str) -> Loop:
+async def closed(cast: Cast, asked: Asked, status: str, how: str) -> Loop:
+    """Wait for the hub's note that the loop is closed."""
     answered = status in ("rejected", "cancelled")
     kind = "rri" if answered else asked.clinic.profile.outcome
     delivered = await cast.desks[asked.clinic.id].delivered(asked.number, status, kind)

@@ -31,6 +31,28 @@ REFERRAL: Final = (
 REFER: Final = MSH.replace("{event}", "REF^I12^REF_I12") + REFERRAL
 CANCEL: Final = MSH.replace("{event}", "REF^I14^REF_I12") + REFERRAL
 
+REFER_ANYONE: Final = "\n".join(line for line in REFER.splitlines() if "PRD|RT" not in line) + "\n"
+"""A referral that names nobody: the hub looks for somebody who can help."""
+
+ORDER: Final = (
+    r"MSH|^~\&|{application}|{facility}|GATEWAY|{performer}|{at}||OMG^O19^OMG_O19|{control_id}|P|2.5.1"
+    "|||||||||360X\n" + PID + "ORC|NW|{referral}^{facility}-REF|||||||{at}"
+    "|||1740293857^Berger^Lena^^^^MD^^NPI^L^^^NPI\n"
+    "TQ1|1||||||{at}||A^ASAP^HL70485\n"
+    "OBR|1|{referral}^{facility}-REF||57133-1^Referral note^LN"
+    "|||||||||||||||||||||||||||{code}^{reason}^I10C\n"
+    "DG1|1||{code}^{reason}^I10C||{at}|W\n"
+)
+"""A referral by IHE 360X: an order, MSH-21 360X, whom it asks in MSH-6."""
+
+MERGE: Final = (
+    MSH.replace("{event}", "ADT^A40^ADT_A39")
+    + "EVN|A40|{at}\n"
+    + PID
+    + "MRG|{old}^^^{facility}^MR||||||{family}^{given}\n"
+)
+"""Two records of one person become one: MRG-1 is retired."""
+
 RESULT: Final = (
     MSH.replace("{event}", "ORU^R01^ORU_R01")
     + PID

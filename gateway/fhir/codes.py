@@ -31,8 +31,24 @@ TASK_KIND: Final = BASE + "CodeSystem/task"
 TASK_PART: Final = BASE + "CodeSystem/task-part"
 """The inputs and outputs of such Tasks."""
 
+SSN_HASH: Final = BASE + "NamingSystem/hmis-ssn-hash"
+"""Identifier system of hashed social security numbers (HMIS): nothing to match a person by, as
+salts and what was hashed differ, and some exports hash everybody's alike."""
+
+DATA_QUALITY: Final = BASE + "StructureDefinition/data-quality"
+"""Extension of a birth date that is approximate or partial (HMIS's DOBDataQuality 2)."""
+
 TABLE_MAP: Final = BASE + "ConceptMap/"
 """The base of the ConceptMaps that mapping tables go by: the table's name follows."""
+
+ROUTE: Final = BASE + "StructureDefinition/"
+"""The extensions by which a HealthcareService says what routing goes by (``route.services``)."""
+
+ELIGIBILITY: Final = BASE + "CodeSystem/eligibility"
+"""Whom a service takes: ``veterans``, ``women``, ``men``, and the households of HMIS."""
+
+FLAG: Final = BASE + "CodeSystem/flag"
+"""What a Flag says of a person: ``barred``, its agency doesn't take them."""
 
 # --- R4 and HL7 terminology ----------------------------------------------------------------------
 
@@ -41,7 +57,13 @@ TASK_CODE: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 PARTICIPANT_TYPE: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 CURRENCY: Final = "urn:iso:std:iso:4217"
 SNOMED: Final = "http://snomed.info/sct"
+CORE_CATEGORY: Final = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category"
 
 # --- SDOH Clinical Care 3.0.0 --------------------------------------------------------------------
 
 SDOH: Final = "http://hl7.org/fhir/us/sdoh-clinicalcare/"
+SDOH_CODES: Final = SDOH + "CodeSystem/SDOHCC-CodeSystemTemporaryCodes"
+CAPACITY_STATUS: Final = (
+    SDOH + "StructureDefinition/SDOHCC-ExtensionHealthcareServiceCapacityStatus"
+)
+"""Extension of HealthcareService: whether it has room."""

@@ -65,8 +65,10 @@ def grouped(components: Sequence[Component], root: Walk) -> Maker:
     first, last = components
 
     def make(param: str, value: Any, _: Element | None) -> list[IndexRow]:
-        tokens = {(row.system, row.code) for row in _rows(first, param, value)}
         values = _rows(last, param, value)
+        if not values:  # of the eight composites of an Observation a value serves one or two
+            return []
+        tokens = {(row.system, row.code) for row in _rows(first, param, value)}
         names = {name for system, code in tokens for name in _names(param, system, code)}
         return [row._replace(param=name) for row in values for name in (param, *sorted(names))]
 

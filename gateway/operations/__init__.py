@@ -6,6 +6,8 @@ exporting      $export: what the caller may see, as NDJSON
 conversion     $convert: a message in FHIR, unstored
 everything     $everything: all about a patient that the caller may see
 matching       $match: which records are a person's
+subscriptions  $status, $events, $resend: how a subscription stands, what it was told
+routing        $route, $decisions, $capacity: where a referral goes, and why
 summarising    $summary: an International Patient Summary
 tagging        $meta, $meta-add, $meta-delete
 terms          $lookup, $validate-code, $expand, $translate: codes and tables
@@ -27,6 +29,8 @@ from gateway.operations.exporting import Exporting
 from gateway.operations.importing import Importing
 from gateway.operations.jobs import Jobs
 from gateway.operations.matching import Matching
+from gateway.operations.routing import Routing
+from gateway.operations.subscriptions import Subscriptions
 from gateway.operations.summarising import Summarising
 from gateway.operations.tagging import Tagging
 from gateway.operations.terms import Terms
@@ -56,12 +60,14 @@ class Operations:
         self.match = Matching(hub, note)
         self.summary = Summarising(hub, note)
         self.meta = Tagging(hub, hall, submit, note)
+        self.route = Routing(hub, hall, submit, note)
         self.convert = Conversion(hall.members)
         self.terms = Terms(hall.members)
         self.jobs = Jobs(settings.data_dir, settings.bulk_keep, wake)
         self.export = Exporting(hub, self.jobs, note)
         self.import_ = Importing(hall, self.jobs, submit, settings.message_limit)
         self.bulk = Bulk(self.jobs, {"export": self.export.run, "import": self.import_.run})
+        self.subscriptions = Subscriptions(hub, hall.topics, submit, note, wake)
         self.validate = Validation(hub, hall, known, submit, note)
 
 

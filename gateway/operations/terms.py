@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.close.vocabulary import vocabularies
 from gateway.errors import NotFound
 from gateway.fhir import terminology
 from gateway.fhir.codes import TABLE_MAP
@@ -42,10 +43,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """What a code became: a concept and the map that says so. ``code`` "" maps to nothing."""
+    """What a code became: a concept, the map that says so, and how near it comes (R4
+    concept-map-equivalence). ``code`` "" maps to nothing."""
 
     concept: Concept
     source: str
+    equivalence: str = "equivalent"
 
 
 class Terms:
@@ -101,14 +104,22 @@ class Terms:
         return _verdict([concept] if concept else [], display, "not in the code system")
 
     def translate(
-        self, context: Context, url: str, code: str, target: str | None
+        self, context: Context, url: str, code: str, target: str | None, system: str | None = None
     ) -> list[Translated]:
-        """What a table makes of a code: the caller's own table first, one answer in all.
+        """What a table makes of a code: the caller's own table first, one answer in all; or what
+        a ConceptMap of referrals' words does, all its matches.
 
-        ``target`` is the code system that it must be of, if given. Raises NotFound for a map that
-        isn't one of ours.
+        ``target`` is the code system that it must be of, if given, ``system`` the code's own.
+        Raises NotFound for a map that isn't one of ours.
         """
         name = url.partition("|")[0].removeprefix(TABLE_MAP)
+        vocabulary = vocabularies().get(name) if url.startswith(TABLE_MAP) else None
+        if vocabulary is not None:
+            return [
+                Translated(_concept(*each[:3]), vocabulary.url, each.equivalence)
+                for each in vocabulary.translate(code, system or "")
+                if target in (None, each.system)
+            ]
         tables = self._members.library.table(self._members.get(context.agency), name)
         if not url.startswith(TABLE_MAP) or not tables:
             raise NotFound("no such map here", place="url")

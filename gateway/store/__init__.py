@@ -17,14 +17,23 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     messages    what arrived, and its answer (sequences: in which order)
     mended      failed ones tried again, and what was put in their place
     lacking     codes that tables lack, and the messages that wait for them
+    rows        rows of CSV and JSON as they came (asides: those that couldn't go in)
+    referrals   who was asked, what is due, what need goes unmet
+    decisions   why a referral went where it went
     outbox      from versions to numbered deliveries (subscribers: who is told)
+    attempts    those that failed, were withheld or set aside (deliveries: how each stands)
+    leases      one drain of a subscriber at a time, over processes
+    links       signed links that have acted; passages: hubs that a version came through
+    sought      messages found by what they are
     keys audit  who may call; who did what
     hub         all of it together
 """
 
 from __future__ import annotations
 
+from gateway.store.asides import Aside, Load
 from gateway.store.audit import Audited
+from gateway.store.decisions import Decided
 from gateway.store.hub import Hub, Reader, Transaction, open_hub
 from gateway.store.keys import Key, Member
 from gateway.store.lacking import Lacking
@@ -32,23 +41,38 @@ from gateway.store.mended import Mended
 from gateway.store.messages import Kept
 from gateway.store.page import Page
 from gateway.store.prepared import Prepared, packed, prepare, unpacked
+from gateway.store.referrals import DUE, LIVE, Hop, Pursuit, Timer, Unmet
 from gateway.store.resources import SHARED, Written
+from gateway.store.rows import Header, KeptRow, NewRow, RowHead
 from gateway.store.subscribers import Standing
 
 __all__ = [
+    "DUE",
+    "LIVE",
     "SHARED",
+    "Aside",
     "Audited",
+    "Decided",
+    "Header",
+    "Hop",
     "Hub",
     "Kept",
+    "KeptRow",
     "Key",
     "Lacking",
+    "Load",
     "Member",
     "Mended",
+    "NewRow",
     "Page",
     "Prepared",
+    "Pursuit",
     "Reader",
+    "RowHead",
     "Standing",
+    "Timer",
     "Transaction",
+    "Unmet",
     "Written",
     "open_hub",
     "packed",

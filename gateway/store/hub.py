@@ -12,37 +12,69 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from threading import Lock
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.errors import Conflict, SettingError, Unavailable
+from gateway.errors import Conflict, GatewayError, SettingError, Unavailable
 from gateway.fhir.query import Late
 from gateway.model import Event, Stored
+from gateway.store.asides import Asides, SettingAside
+from gateway.store.attempts import Attempts
 from gateway.store.audit import Auditing, Audits
 from gateway.store.commit import start
+from gateway.store.decisions import Deciding, Decisions
+from gateway.store.deliveries import Deliveries
 from gateway.store.engine import Engine, open_engine
 from gateway.store.keys import Admitting, Keys
 from gateway.store.lacking import Awaiting, Lackings
+from gateway.store.leases import Leasing
 from gateway.store.leaving import Leaving
 from gateway.store.link import Link
+from gateway.store.links import UsedLinks, UsingLinks
 from gateway.store.mended import Mending, Mends
 from gateway.store.messages import Keeping, Messages
 from gateway.store.outbox import BATCH, Outbox, Sending
+from gateway.store.passages import Passages, Passing
 from gateway.store.past import Histories
+from gateway.store.referrals import Pursuing, Referrals
 from gateway.store.resources import Resources, Writing
+from gateway.store.rows import KeptRows, RowKeeping
 from gateway.store.search.late import Batch, Lates, Place, catch_up
 from gateway.store.search.renewing import Renewals, Renewing, begun
 from gateway.store.search.searches import Searches
 from gateway.store.sequences import Sequences
 from gateway.store.session import Clock
+from gateway.store.sought import Sought
 from gateway.store.tables import SCHEMA, hub, metadata
 
 T = TypeVar("T")
 
+_MAKERS: Final = 16
+
 
 class Reader(
-    Resources, Histories, Searches, Lates, Renewals, Messages, Mends, Lackings, Outbox, Keys, Audits
+    Resources,
+    Histories,
+    Searches,
+    Lates,
+    Renewals,
+    Messages,
+    Sought,
+    Mends,
+    Lackings,
+    Outbox,
+    Attempts,
+    Deliveries,
+    Referrals,
+    Decisions,
+    Keys,
+    Audits,
+    UsedLinks,
+    Passages,
+    KeptRows,
+    Asides,
 ):
     """A snapshot of the hub."""
 
@@ -55,10 +87,17 @@ class Transaction(
     Keeping,
     Mending,
     Awaiting,
+    Pursuing,
+    Deciding,
     Sequences,
     Sending,
     Admitting,
     Auditing,
+    UsingLinks,
+    Leasing,
+    Passing,
+    RowKeeping,
+    SettingAside,
 ):
     """What a unit of work reads and writes; it sees its own writes."""
 
@@ -71,6 +110,13 @@ class Hub:
         self.secret = secret
         self._clock = Clock()
         self._committer = start(engine)
+        # Who asks for the same waits for who makes it already, or they would meet in its rows.
+        self._making = tuple(Lock() for _ in range(_MAKERS))
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may have this hub open: PostgreSQL."""
+        return not self._engine.grouped
 
     def submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
         """The unit's value, or its error, after its commit. Raises ``Unavailable`` if closed.
@@ -108,23 +154,26 @@ class Hub:
     def advance(
         self,
         subscriber_id: str,
-        decide: Callable[[Event, Stored], bool],
+        decide: Callable[[Event, Stored], bool | GatewayError],
         *,
         limit: int = BATCH,
         fence: int | None = None,
     ) -> int:
         """Read on for a subscriber: what ``decide`` chooses of what its agency may see is queued.
 
-        ``decide`` runs on this thread, outside the writer. How many events were read; 0 where
-        there are none, or where another drain of the same subscriber was first.
+        ``decide`` runs on this thread, outside the writer; an error of its is an event that can't
+        be judged, which is set aside. How many events were read; 0 where there are none, or where
+        another drain of the same subscriber was first.
         """
         with self.read() as reader:
             unread = reader.unread(subscriber_id, limit)
         if unread is None:
             return 0
-        chosen = [event for event, found in unread.seen if decide(event, found)]
+        judged = [(event, decide(event, found)) for event, found in unread.seen]
+        chosen = [event for event, verdict in judged if verdict]
+        faulty = {event.sequence: it for event, it in judged if isinstance(it, GatewayError)}
         try:
-            self.write(lambda transaction: transaction.queue(unread, chosen, fence=fence))
+            self.write(lambda transaction: transaction.queue(unread, chosen, faulty, fence=fence))
         except Conflict:
             return 0
         return unread.count
@@ -143,7 +192,9 @@ class Hub:
         def file(batch: Batch) -> None:
             self.write(lambda transaction: transaction.make(batch))
 
-        if catch_up(late, unmade, file, most) >= most:
+        with self._making[hash(late.name) % len(self._making)]:
+            made = catch_up(late, unmade, file, most)
+        if made >= most:
             raise Unavailable("what this search looks into is being made; ask again")
 
     def reindex(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
@@ -132,6 +132,16 @@ class Messages(Session):
     def failed_messages(self, context: Context, *, count: int = 100) -> Sequence[Kept]:
         """Those that failed, newest first."""
         values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
+        return [kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
+
+    def accepted_messages(
+        self, context: Context, agency: str = "", *, count: int = 100
+    ) -> Sequence[Kept]:
+        """The last that were accepted, newest first: an agency's, or for "" all that one sees."""
+        who = replace(context, agency=agency, admin=False) if agency else context
+        if agency and not (context.admin or agency == context.agency):
+            return []
+        values: dict[str, Any] = {**self.who(who), "status": "accepted", "count": count}
         return [kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
 
     def unfinished_message(self, after: int) -> tuple[Message, int] | None:

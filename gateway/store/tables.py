@@ -22,11 +22,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from gateway.store.engine import BINARY, KEY, transaction_number
 
-SCHEMA: Final = "3"
+SCHEMA: Final = "4"
 
 metadata: Final = MetaData()
 
@@ -58,6 +59,7 @@ resource = Table(
     UniqueConstraint("type", "id"),
 )
 Index("resource_updated", resource.c.type, resource.c.updated)
+Index("resource_owner", resource.c.owner, resource.c.type)  # for who sees little, as is the next
 
 version = Table(
     "version",
@@ -89,6 +91,7 @@ grants = Table(
     sqlite_with_rowid=False,
 )
 Index("grants_because", grants.c.because)
+Index("grants_agency", grants.c.agency, grants.c.resource)
 
 
 turn = Table(  # what writers that found nothing pass one after the other, on PostgreSQL
@@ -298,6 +301,15 @@ subscriber = Table(
     _must("fence", BigInteger),
     Column("failing_since", BigInteger),
     Column("retry_at", BigInteger),
+    _must("holder", Text),  # of its lease: the process that drains it, "" where none does
+    _must("leased_until", BigInteger),
+    _must("topic", Text),
+    _must("content", Text),
+    _must("heartbeat", BigInteger),  # seconds, as is the next
+    _must("timeout", BigInteger),
+    _must("most", BigInteger),
+    Column("until", BigInteger),
+    _must("told", BigInteger),  # when it was last sent anything, or began
 )
 
 delivery = Table(
@@ -309,13 +321,19 @@ delivery = Table(
     _must("sequence", BigInteger, ForeignKey("version.sequence")),
     _must("attempts", Integer),
     Column("first_attempt", BigInteger),
-    Column("delivered", BigInteger),
+    Column("settled", BigInteger),
+    _must("outcome", Text),  # "" while it is pending; delivered, withheld, aside
     UniqueConstraint("subscriber", "number"),
 )
-Index(
-    "delivery_pending",
-    delivery.c.subscriber,
-    delivery.c.number,
-    sqlite_where=delivery.c.delivered.is_(None),
-    postgresql_where=delivery.c.delivered.is_(None),
-)
+Index("delivery_event", delivery.c.sequence)
+for _name, _where in (
+    ("delivery_pending", delivery.c.settled.is_(None)),
+    ("delivery_aside", delivery.c.outcome == literal_column("'aside'")),
+):
+    Index(
+        _name,
+        delivery.c.subscriber,
+        delivery.c.number,
+        sqlite_where=_where,
+        postgresql_where=_where,
+    )

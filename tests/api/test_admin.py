@@ -79,3 +79,33 @@ def test_what_waits_for_a_task_is_listed(clinic: Caller, admin: Caller) -> None:
     assert admin.get("/admin/messages?task=nosuch").json() == {"messages": []}
     assert admin.get("/admin/messages?task=x&status=failed").status_code == 400
     assert admin.get("/admin/messages?status=failed&more=1").status_code == 400
+
+
+def test_messages_are_found_by_what_they_are_a_page_at_a_time(
+    clinic: Caller, admin: Caller
+) -> None:
+    line, _ = failed(clinic, admin)
+    good = uuid4().hex[:20]
+    clinic("POST", "/intake/hl7v2", content=adt(good, f"M{good}"), headers=HL7)
+
+    def found(query: str) -> list[str]:
+        listed = admin.get(f"/admin/messages?{query}").json()["messages"]
+        return [each["controlId"] for each in listed]
+
+    bad = line["controlId"]
+    assert found(f"controlId={good}&status=all") == [good]
+    assert found(f"controlId={bad}") == [bad]
+    assert found(f"status=failed&agency=clinic&stage={line['stage']}")[0] == bad
+    assert bad not in found("status=accepted&agency=clinic")
+    assert found("agency=nobody") == []
+    assert found(f"controlId={bad}&since=2001-01-01") == [bad]
+    assert found(f"controlId={bad}&until=2001-01-01T00:00:00Z") == []
+    page = admin.get("/admin/messages?status=all").json()
+    older = admin.get(f"/admin/messages?status=all&before={page['before']}").json()
+    shown, more = ({each["id"] for each in some["messages"]} for some in (page, older))
+    assert not shown & more
+
+
+@pytest.mark.parametrize("query", ["colour=red", "since=yesterday", "before=x"])
+def test_what_messages_are_not_found_by_is_refused(admin: Caller, query: str) -> None:
+    assert admin.get(f"/admin/messages?{query}").status_code == 400

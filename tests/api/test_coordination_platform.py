@@ -26,7 +26,6 @@ EXPECTATION = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-expec
 
 UNMET = {
     "security SMART-on-FHIR": "bearer keys with SMART v2 scopes, and no OAuth server",
-    "Subscription operation status": "topic-based Subscriptions, and $status with them: issue 5",
 }
 
 VALUES = {
@@ -105,7 +104,7 @@ def test_the_statement_is_valid_r4_and_keeps_its_invariants(statement: dict[str,
 
 @needs_profile
 def test_it_says_that_it_is_a_coordination_platform(statement: dict[str, Any]) -> None:
-    assert statement["instantiates"] == [json.loads(FILE.read_bytes())["url"]]
+    assert json.loads(FILE.read_bytes())["url"] in statement["instantiates"]
 
 
 @needs_profile

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from gateway.demo.scenes import EVERYDAY, SCENES
+from gateway.demo.county import SCENES
+from gateway.demo.scenes import EVERYDAY
 from tests.process import ROOT
 
 DEMO = (sys.executable, "-m", "gateway", "demo")

@@ -23,8 +23,8 @@ async def translate(asked: Asked) -> Response:
     url, target = inputs.need("url"), inputs.text("targetsystem")
     found = [
         one
-        for _, code in codes(inputs, "system")
-        for one in terms.translate(context, url, code, target)
+        for system, code in codes(inputs, "system")
+        for one in terms.translate(context, url, code, target, system)
     ]
     told: list[Resource] = [{"name": "result", "valueBoolean": bool(found)}]
     if not found:
@@ -38,7 +38,7 @@ def _match(found: Translated) -> Resource:
     return {
         "name": "match",
         "part": [
-            {"name": "equivalence", "valueCode": "equivalent"},
+            {"name": "equivalence", "valueCode": found.equivalence},
             {"name": "concept", "valueCoding": {k: v for k, v in coding.items() if v}},
             {"name": "source", "valueUri": found.source},
         ],
@@ -52,7 +52,9 @@ TRANSLATE: Final = Operation(
     translate,
     "Translate a code",
     "By the tables that HL7 v2 messages are translated by, your own before the standard ones: "
-    f"`{TABLE_MAP}<table>`, the tables being the files of `mappings/hl7v2/tables`.",
+    f"`{TABLE_MAP}<table>`, the tables being the files of `mappings/hl7v2/tables`; or by what "
+    "other networks call the states of referrals (BSeR and 360X, HMIS, findhelp, Clarity): "
+    f"`{TABLE_MAP}<name>`, the ConceptMaps of `mappings/referral`.",
     parameters=(
         Parameter("url", "uri", "The map", _SEX),
         Parameter("code", "code", "The code to translate", "F"),

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from gateway.api.endpoint import Endpoint
+from gateway.api.examples import BOUND, SERVICE_REQUEST
 from gateway.api.operation import Operation
 from gateway.api.operations import OPERATIONS, ROWS
 from gateway.api.requests import FHIR
@@ -28,12 +29,24 @@ def cedar(caller: Callable[..., Caller]) -> Caller:
 def located(row: Endpoint, caller: Caller) -> str:
     """The row's path with a real type and id."""
     path = row.path
-    if "{id}" in path:
-        kind = "Group" if "/Group/" in path else "Patient"
-        group = {"resourceType": "Group", "type": "person", "actual": True}
-        made = created(caller, group if kind == "Group" else patient())
+    if "{id}" in path or "/Subscription/" in path:
+        made = created(caller, about(path, caller))
         path = path.replace("{id}", made["id"])
     return path.replace("{resource_type}", "Patient")
+
+
+def about(path: str, caller: Caller) -> dict[str, Any]:
+    """What a path is about; a type's own operation on Subscription needs one, too."""
+    if "/ServiceRequest/" in path:
+        who = created(caller, patient())
+        asked = SERVICE_REQUEST | {"subject": {"reference": f"Patient/{who['id']}"}}
+        return {name: value for name, value in asked.items() if name != "performer"}
+    made: dict[str, dict[str, Any]] = {
+        "/Group/": {"resourceType": "Group", "type": "person", "actual": True},
+        "/HealthcareService/": {"resourceType": "HealthcareService", "active": True},
+        "/Subscription/": BOUND,
+    }
+    return next((one for part, one in made.items() if part in path), patient())
 
 
 def well(response: httpx.Response, row: Endpoint) -> None:

@@ -148,3 +148,40 @@ def test_every_known_set_holds_only_what_its_systems_have() -> None:
 def test_a_whole_system_is_a_set(clinic: Caller) -> None:
     found = clinic.get(f"/fhir/ValueSet/$expand?url={GENDER}?fhir_vs")
     assert found.json()["expansion"]["total"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "code", "target", "concepts"),
+    [
+        ("task-to-bser", "http://hl7.org/fhir/task-status", "accepted", "", ["3.0"]),
+        ("bser-to-task", "", "5.1.2", "", ["in-progress"]),
+        ("findhelp-outcome", "", "Got%20Help", "", ["completed"]),
+        ("findhelp-outcome", "", "No%20Capacity", "", ["rejected", "no-capacity"]),
+        (
+            "hmis-referral-result",
+            "",
+            "2",
+            "http://hl7.org/fhir/task-status",
+            ["rejected"],
+        ),
+        ("clarity-referral-status", "urn:x", "Pending", "", []),
+    ],
+)
+def test_other_networks_words_for_a_referral_are_translated(
+    clinic: Caller, name: str, system: str, code: str, target: str, concepts: list[str]
+) -> None:
+    query = f"url={TABLE_MAP}{name}&code={code}&system={system or SYSTEMS.get(name, '')}"
+    query += f"&targetsystem={target}" if target else ""
+    response = clinic.get(f"/fhir/ConceptMap/$translate?{query}")
+    assert told(response)["result"] is bool(concepts)
+    matches = [p["part"] for p in response.json()["parameter"] if p["name"] == "match"]
+    assert [each[1]["valueCoding"]["code"] for each in matches] == concepts
+    assert all(each[0]["valueCode"] in ("equivalent", "wider", "narrower") for each in matches)
+
+
+OWN = "https://care-gateway.example/fhir/CodeSystem/"
+SYSTEMS = {
+    "bser-to-task": "http://hl7.org/fhir/us/bser/CodeSystem/TaskBusinessStatusCS",
+    "findhelp-outcome": f"{OWN}findhelp-outcome",
+    "hmis-referral-result": f"{OWN}hmis-referral-result",
+}
