@@ -22,7 +22,7 @@ from gateway.model import Context, Entry, Reference
 from gateway.route.referral import assign
 from gateway.store import Aside, NewRow, Prepared, RowHead, Transaction, Written
 from gateway.store.session import microseconds
-from gateway.translate import merge
+from gateway.translate import RecordPlan, merge
 
 ROUTED: Final = frozenset({"Task"})
 
@@ -121,7 +121,7 @@ class _Entering:
         except Unavailable:
             raise
         except GatewayError as error:
-            if not alone and not isinstance(error, TranslateError):
+            if not alone and not isinstance(error, (TranslateError, Refused)):
                 raise
             return self._aside(due, error)
         self._keep(due, made)
@@ -165,9 +165,7 @@ class _Entering:
         tx, me = self._tx, self._context.agency
         for reference, place in meaning.refers:
             if tx.owner(reference) != me:
-                type_ = reference.partition("/")[0]
-                text = f"refers to a {type_} that isn't here"
-                raise TranslateError(text, place=place, code="not-found")
+                raise _absent(due.record.plan, reference.partition("/")[0], place)
         entries = tuple(entry for entry, _ in meaning.entries)
         ready = {id(entry): prepared for entry, prepared in meaning.entries}
         if any(entry.resource["resourceType"] in ROUTED for entry in entries):
@@ -234,6 +232,18 @@ class _Entering:
         )
         self._tx.put(context, source, interaction="create")
         self._tx.audit(context, f"load {batch.feed}/{batch.name}", batch.load)
+
+
+def _absent(plan: RecordPlan | None, type_: str, place: str) -> GatewayError:
+    """Why a row can't go in that refers to what isn't here.
+
+    Where some rows of its file may be kept nowhere, this may be one of them: what would tell was
+    itself refused, perhaps, by an earlier load.
+    """
+    text = f"refers to a {type_} that isn't here"
+    if plan is not None and any(one.looks and not one.keeps for one in plan.refusals):
+        return Refused(f"{text} to say whether the row may be kept", place=place, keeps=False)
+    return TranslateError(text, place=place, code="not-found")
 
 
 def _error(meaning: Meaning) -> GatewayError:

@@ -70,12 +70,16 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Rows that may not go in, and why. ``keeps``: the row itself is kept with the reason."""
+    """Rows that may not go in, and why. ``keeps``: the row itself is kept with the reason.
+
+    ``looks``: other rows say so, and where they aren't there nobody can tell.
+    """
 
     condition: Condition
     because: str
     keeps: bool
     place: str
+    looks: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -331,7 +335,9 @@ def _refusals(compiler: Compiler, item: Yaml | None, site: Site) -> tuple[Refusa
 def _refusal(compiler: Compiler, item: Yaml, site: Site) -> Refusal:
     body = block(item, "a refusal")
     body.refuse_unknown(_REFUSE, "a refusal")
+    site = Site(site.frame, {}, [])
     condition = compiler.condition(body.need("if"), site)
     assert condition is not None, "there is an 'if'"
     keeps = flag(body.items["keep"], "'keep'") if "keep" in body.items else True
-    return Refusal(condition, text(body.need("because"), "'because'"), keeps, body.place)
+    looks = any(path.segment != ROW for path in (*site.reads, *site.tested))
+    return Refusal(condition, text(body.need("because"), "'because'"), keeps, body.place, looks)

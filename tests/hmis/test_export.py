@@ -224,6 +224,22 @@ def test_a_victim_service_provider_s_clients_are_nowhere_in_the_hub(
         assert path.is_dir() or b"Tobekept" not in path.read_bytes()
 
 
+def test_a_later_row_about_one_whose_enrollment_was_refused_is_kept_nowhere_either(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    load(pipeline, SAMPLES / "fy2026")
+    columns = ["ExitID", "EnrollmentID", "PersonalID", "ExitDate", "OtherDestination"]
+    columns += ["Destination", "DateUpdated"]
+    said = {"ExitID": "x99", "EnrollmentID": "nobody-s", "PersonalID": "5"}
+    said |= {"ExitDate": "2025-09-01", "OtherDestination": "Hidingplace", "Destination": "17"}
+    (aside,) = load(pipeline, written(tmp_path / "a", "Exit", columns, said)).asides
+    assert "may be kept" in aside.reason
+    with pipeline._hub.read() as reader:
+        assert all(each.raw == b"" for _, each in reader.row_asides(HARBOR))
+    for path in (tmp_path / "data").rglob("*"):
+        assert path.is_dir() or b"Hidingplace" not in path.read_bytes()
+
+
 def test_no_answer_shows_a_social_security_number(pipeline: Pipeline) -> None:
     load(pipeline, SAMPLES / "fy2026")
     told = json.dumps(found(pipeline, HARBOR, "Patient"))
