@@ -35,6 +35,8 @@ _FIELDS: Final = {
 }
 """What messages are sought by, and the store's name of it."""
 
+_STATUSES: Final = ("received", "accepted", "failed", "all")
+
 
 async def messages(call: Call) -> Response:
     """The messages that failed, or that wait for what a Task asks for, the newest first."""
@@ -59,6 +61,8 @@ async def sought(call: Call) -> Response:
     unknown = asked.keys() - {*_FIELDS, "since", "until", "before"}
     if unknown:
         raise RequestError(f"it may say {', '.join(_FIELDS)}, since, until", place=min(unknown))
+    if asked.get("status", "all") not in _STATUSES:
+        raise RequestError(f"status is one of {', '.join(_STATUSES)}", place="status")
     fields = {_FIELDS[name]: asked[name] for name in _FIELDS if name in asked}
     if not fields:
         fields = {"status": "failed"}

@@ -8,6 +8,7 @@ failure of another in its group: beside the transaction it must have no effects.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ from gateway.store.tables import SCHEMA, hub, metadata
 T = TypeVar("T")
 
 _MAKERS: Final = 16
+_OPENINGS: Final = 5
 
 
 class Reader(
@@ -224,11 +226,13 @@ def open_hub(url: str) -> Hub:
     Raises ``SettingError`` for a URL or schema that isn't ours, ``Unavailable``.
     """
     engine = open_engine(url)
-    try:
-        secret = _prepare(engine)
-    except (sa.exc.DBAPIError, engine.error):
-        raise Unavailable("can't open the database", place="GATEWAY_DATABASE_URL") from None
-    return Hub(engine, secret)
+    for attempt in range(_OPENINGS):
+        try:
+            return Hub(engine, _prepare(engine))
+        except (sa.exc.DBAPIError, engine.error):
+            # Another that opens the same new file locks it in ways that SQLite doesn't wait for.
+            time.sleep(0.05 * attempt)
+    raise Unavailable("can't open the database", place="GATEWAY_DATABASE_URL")
 
 
 def _prepare(engine: Engine) -> bytes:

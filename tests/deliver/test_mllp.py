@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.deliver import Doors, mllp
+from gateway.deliver import Doors, Outfit, mllp
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.failure import Failure
 from gateway.deliver.tls import client_tls
@@ -322,7 +322,7 @@ def over_tls(authority: Path, server: str, client: Settings) -> list[bytes]:
     context.verify_mode = ssl.CERT_REQUIRED
 
     async def run() -> list[bytes]:
-        doors = Doors(LOCAL, client_tls(client))
+        doors = Doors(LOCAL, Outfit(client_tls(client)))
         async with sinks.mllp(answer, context) as (address, got):
             to = subscriber(address, channel="mllp")
             try:
