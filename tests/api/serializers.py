@@ -7,7 +7,9 @@ from typing import Any
 import schemathesis
 
 
-@schemathesis.serializer("application/hl7-v2", "application/fhir+ndjson", "application/x-ndjson", "text/csv")
+@schemathesis.serializer(
+    "application/hl7-v2", "application/fhir+ndjson", "application/x-ndjson", "text/csv"
+)
 def as_it_is(context: Any, value: Any) -> bytes:
     """A text as it stands, in UTF-8; what isn't one as Python prints it."""
     if isinstance(value, bytes):
