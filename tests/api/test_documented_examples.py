@@ -266,7 +266,7 @@ def oldest(demo: Demo, what: str) -> str:
 def set_aside(demo: Demo) -> dict[str, str]:
     """A load of which a row was set aside, and that row."""
     headers = {"authorization": f"Bearer {demo.keys['cedar-general']}", "content-type": "text/csv"}
-    rows = f"PersonalID,EnrollmentID\n{uuid.uuid4()},{uuid.uuid4()}\n"
+    rows = f"PersonalID,EnrollmentID,ProjectID\n{uuid.uuid4()},{uuid.uuid4()}\n"
     path = "/intake/csv/hmis?file=Enrollment.csv"
     told = demo.client.post(path, content=rows, headers=headers).json()
     (aside,) = told["aside"]
