@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from gateway.beside import Source
 from gateway.errors import SettingError, Unauthenticated
 from gateway.fhir import codes, gates
 from gateway.model import (
@@ -75,7 +76,7 @@ class Members:
         """What tells the searched maps in force from others."""
         return self._shipped.fingerprint
 
-    def source(self, id: str) -> tuple[str, str, int, str] | None:
+    def source(self, id: str) -> Source | None:
         """A member's maps: its id, its folder ("" if none), when added, and their version."""
         if not id or self.get(id) is None:
             return None

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import gc
 import marshal
-import multiprocessing
-import signal
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import cycle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
+from gateway.beside import Child, Source, library_of
 from gateway.chain import at_hand
-from gateway.errors import GatewayError, Internal, Issue, TranslateError
+from gateway.errors import GatewayError, Internal, Issue
 from gateway.fhir import gates
 from gateway.model import Entry, Given, Reference, ValidResource
 from gateway.store import Prepared, packed, prepare, unpacked
-from gateway.translate import Library, Rows, load
+from gateway.translate import Library, Rows
 
 log = structlog.get_logger()
 
-Source = tuple[str, str, int, str]
-"""An agency as another process needs it: id, folder ("" for the searched ones), when added, and
-the version of its maps."""
-
 Question = tuple[str, Given]
 """A record's map, by name, and the record."""
-
-LITTER: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +74,35 @@ class Meanings:
     def __init__(self, rows: Rows, source: Source, folders: Sequence[Path], processes: int) -> None:
         self._rows = rows
         self._source = source
-        self._pool = (
-            ProcessPoolExecutor(
-                processes, multiprocessing.get_context("spawn"), _begin, (tuple(folders),)
-            )
-            if processes
-            else None
-        )
+        fingerprint = ""  # each question names the version of the maps that it is for
+        self._children = [
+            Child(_answer, _unpacked, tuple(folders), fingerprint) for _ in range(processes)
+        ]
+        self._turns = cycle(self._children)
 
     def close(self) -> None:
         """End the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        for child in self._children:
+            child.stop()
 
     def __call__(self, questions: Sequence[Question]) -> Future[list[Meaning]]:
         """What some records mean, in their order."""
-        if self._pool is None or not questions:
+        if not self._children or not questions:
             return at_hand(self._here(questions))
         last: Future[list[Meaning]] = Future()
-        asked = self._pool.submit(_answer, self._source, self._rows.feed.name, tuple(questions))
+        asked = next(self._turns).ask((self._source, self._rows.feed.name, tuple(questions)))
         asked.add_done_callback(lambda done: self._told(done, questions, last))
         return last
 
     def _told(
-        self, done: Future[bytes | None], questions: Sequence[Question], last: Future[list[Meaning]]
+        self,
+        asked: Future[list[Meaning]],
+        questions: Sequence[Question],
+        last: Future[list[Meaning]],
     ) -> None:
         """What the other process says; where it has other maps, or died, it is done here."""
-        raw = None if done.cancelled() or done.exception() is not None else done.result()
         try:
-            last.set_result(self._here(questions) if raw is None else _unpacked(raw))
+            last.set_result(self._here(questions) if asked.exception() else asked.result())
         except BaseException as fault:  # noqa: BLE001 - handed on to who waits
             last.set_exception(fault)
 
@@ -156,38 +149,18 @@ def _whole(
 
 # --- in the other process -------------------------------------------------------------------------
 
-_shipped: Library
 _known: dict[tuple[Source, str], Rows] = {}
 
 
-def _begin(folders: tuple[Path, ...]) -> None:
-    global _shipped
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    gc.disable()
-    _shipped = load(folders)
-    gc.freeze()
-    gc.set_threshold(LITTER, 20, 100)
-    gc.enable()
+def _answer(shipped: Library, question: tuple[Source, str, Sequence[Question]]) -> bytes:
+    source, feed, questions = question
+    rows = _rows(shipped, source, feed)
+    return _packed([meant(rows, each) for each in questions])
 
 
-def _answer(source: Source, feed: str, questions: Sequence[Question]) -> bytes | None:
-    """None where this process has other maps than the one that asks."""
-    rows = _rows(source, feed)
-    return None if rows is None else _packed([meant(rows, each) for each in questions])
-
-
-def _rows(source: Source, feed: str) -> Rows | None:
+def _rows(shipped: Library, source: Source, feed: str) -> Rows:
     known = _known.get((source, feed))
-    if known is not None:
-        return known
-    id_, folder, _, version = source
-    plain = not folder and id_ in _shipped.agencies
-    library = _shipped if plain else _shipped.with_agency(id_, Path(folder) if folder else None)
-    if library.map_version(id_) != version:
-        return None
-    try:
-        rows = Rows(library, library.agencies[id_], feed)
-    except TranslateError:
-        return None
-    _known[source, feed] = rows
-    return rows
+    if known is None:
+        library = library_of(shipped, source)
+        known = _known[source, feed] = Rows(library, library.agencies[source[0]], feed)
+    return known
