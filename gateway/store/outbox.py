@@ -93,15 +93,16 @@ _TO_SAY: Final = sa.or_(  # what isn't an event: a handshake, an end, a heartbea
         subscriber.c.told + subscriber.c.heartbeat * _SECOND <= sa.bindparam("now"),
     ),
 )
+_SENT: Final = (
+    delivery.c.id,
+    delivery.c.subscriber,
+    delivery.c.number,
+    delivery.c.attempts,
+    delivery.c.first_attempt,
+    *EVENT,
+)
 _DUE: Final = Statement(
-    sa.select(
-        delivery.c.id,
-        delivery.c.subscriber,
-        delivery.c.number,
-        delivery.c.attempts,
-        delivery.c.first_attempt,
-        *EVENT,
-    )
+    sa.select(*_SENT)
     .select_from(
         subscriber.join(delivery, _PENDING)
         .join(version, version.c.sequence == delivery.c.sequence)
@@ -112,14 +113,7 @@ _DUE: Final = Statement(
     .limit(sa.bindparam("count"))
 )
 _NUMBERED: Final = Statement(
-    sa.select(
-        delivery.c.id,
-        delivery.c.subscriber,
-        delivery.c.number,
-        delivery.c.attempts,
-        delivery.c.first_attempt,
-        *EVENT,
-    )
+    sa.select(*_SENT)
     .select_from(
         delivery.join(version, version.c.sequence == delivery.c.sequence).join(
             resource, resource.c.key == version.c.resource

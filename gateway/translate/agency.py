@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.model import HUB, Agency, Closing, Sender, Sequencing
-from gateway.translate.feeds import named
+from gateway.translate.feeds import named, timezone
 from gateway.translate.source import (
     Block,
     Yaml,
@@ -117,14 +116,7 @@ def _feeds(body: Block) -> tuple[Block | None, tuple[Block, ...]]:
 
 def _timezone(feed: Block | None) -> str:
     item = feed.get("timezone") if feed else None
-    if item is None:
-        return ""
-    name = text(item, "'timezone'")
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        refuse(item.place, f"'{name}' is no timezone of the IANA database")
-    return name
+    return timezone(item) if item is not None else ""
 
 
 def _charset(feed: Block | None) -> str:

@@ -197,7 +197,8 @@ def _entry(body: Block, kind: Kind) -> Entry:
     return Entry(pattern, said.get("map", ""), body.place, body.get("if"), said.get("at", ""))
 
 
-def _timezone(item: Yaml) -> str:
+def timezone(item: Yaml) -> str:
+    """The name of an IANA timezone. Raises MapError."""
     name = text(item, "'timezone'")
     try:
         ZoneInfo(name)
@@ -247,7 +248,7 @@ def _signed(item: Yaml) -> Signed:
 
 
 _READ: Final[Mapping[str, Callable[[Yaml], Any]]] = {
-    "timezone": _timezone,
+    "timezone": timezone,
     "charset": _charset,
     "delimiter": _delimiter,
     "dates": _dates,

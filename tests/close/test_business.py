@@ -15,8 +15,9 @@ from gateway.close.business import MOVES, SYSTEM, as_sdoh, state
 from gateway.close.transitions import check_move
 from gateway.close.vocabulary import vocabularies
 from gateway.errors import CloseError, Denied, GatewayError
+from tests.close.test_transitions import CLINIC, PANTRY
+from tests.close.test_transitions import task as plain
 
-CLINIC, PANTRY = "Organization/clinic", "Organization/pantry"
 TABLE = """
  1 clinic  -     2.0    -           requested
  2 pantry  2.0   3.0    requested   accepted
@@ -62,17 +63,7 @@ STATES = sorted({row[2] for row in HARMONIZED})
 
 
 def task(status: str, code: str, **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "resourceType": "Task",
-        "id": "t1",
-        "status": status,
-        "intent": "order",
-        "focus": {"reference": "ServiceRequest/s1"},
-        "for": {"reference": "Patient/p1"},
-        "requester": {"reference": CLINIC},
-        "owner": {"reference": PANTRY},
-        "statusReason": {"text": "as agreed"},
-    } | more
+    made = plain(status, **more)
     if code:
         made["businessStatus"] = {"coding": [{"system": SYSTEM, "code": code}]}
     return made
