@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.commands.export import export_cli
+from gateway.commands.flags import settings_from
+from gateway.commands.load import load
+from gateway.commands.map import map_cli
 from gateway.errors import GatewayError
-from gateway.export_commands import export_cli
-from gateway.flags import settings_from
-from gateway.load_commands import load
-from gateway.map_commands import map_cli
 
 if TYPE_CHECKING:
     from gateway.pipeline import Pipeline

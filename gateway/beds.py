@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.fhir import gates, json
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar
 
-from gateway.admission import Hall
+from gateway.admission.rules import Hall
 from gateway.chain import at_hand, then
 from gateway.errors import CloseError, Gone, InvalidResource, NotFound
-from gateway.exchange import Exchange
+from gateway.exchange.looking import Looking
+from gateway.exchange.writing import Exchange
 from gateway.fhir import codes, json
-from gateway.looking import Looking
+from gateway.messages.replays import Submit
 from gateway.model import Context, Resource
 from gateway.protect import links
 from gateway.protect.links import Link
-from gateway.replays import Submit
 from gateway.store import Hub, Transaction
 
 T = TypeVar("T")

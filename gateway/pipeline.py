@@ -14,24 +14,27 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway import beds
-from gateway.admission import Hall
-from gateway.asking import Asking
+from gateway.admission.rules import Hall
 from gateway.bench import Bench
-from gateway.binding import Bindings
 from gateway.chain import then
 from gateway.coordination import timers
 from gateway.coordination.ledger import Ledger
 from gateway.deliver.endpoint import Guard
-from gateway.dispatch import Dispatch
 from gateway.errors import GatewayError, Unavailable
-from gateway.exchange import Exchange
+from gateway.exchange.looking import Looking
+from gateway.exchange.searching import Searching
+from gateway.exchange.trail import Trail
+from gateway.exchange.writing import Exchange
 from gateway.fhir import topics
 from gateway.hmis.export import Exports
-from gateway.intake import Outcome, Understood, keep, receive, take
 from gateway.light import Light
 from gateway.loading import Loading
-from gateway.looking import Looking
 from gateway.members import Members
+from gateway.messages.asking import Asking
+from gateway.messages.intake import Outcome, Understood, keep, receive, take
+from gateway.messages.replays import Enter, Replays, Word
+from gateway.messages.sequence import Turn
+from gateway.messages.understanding import Understanding
 from gateway.model import (
     Acknowledge,
     Agency,
@@ -42,17 +45,14 @@ from gateway.model import (
 from gateway.offering import offer
 from gateway.operations import Operations
 from gateway.operations.jobs import PREFIX
-from gateway.outgoing import Outgoing
+from gateway.outgoing.binding import Bindings
+from gateway.outgoing.dispatch import Dispatch
+from gateway.outgoing.drains import Outgoing
 from gateway.reloading import Maps
-from gateway.replays import Enter, Replays, Word
 from gateway.route.timing import Timing
-from gateway.searching import Searching
-from gateway.sequence import Turn
 from gateway.settings import Settings
 from gateway.store import DUE, Hub, Kept, Transaction
-from gateway.trail import Trail
 from gateway.translate import Library
-from gateway.understanding import Understanding
 from gateway.work import Work
 
 T = TypeVar("T")

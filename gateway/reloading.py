@@ -17,8 +17,8 @@ import structlog
 
 from gateway.errors import GatewayError, MapError
 from gateway.members import Members
+from gateway.messages.understanding import Understanding
 from gateway.translate import load
-from gateway.understanding import Understanding
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway.exchange import Done
+from gateway.exchange.writing import Done
 from gateway.fhir.interaction import Pairs
 from gateway.model import Context
 from gateway.pipeline import Pipeline

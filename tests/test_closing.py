@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from gateway.exchange.searching import Search
 from gateway.model import CLOSING, Context, Translation
 from gateway.parse.er7 import parse
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import accept_from, as_message
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.mllp import listen
-from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub, open_hub
 from gateway.translate import translate

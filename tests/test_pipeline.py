@@ -19,11 +19,11 @@ from gateway.errors import (
     NotFound,
     PreconditionFailed,
 )
+from gateway.exchange.searching import Search
 from gateway.members import KEEPER
 from gateway.model import Context, Receipt, Stored
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
-from gateway.searching import Search
 from gateway.settings import Settings, shipped
 from gateway.store import Hub
 from tests.shipped import library

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from gateway.api import build_api
-from gateway.intake import Understood
 from gateway.members import Members
+from gateway.messages.intake import Understood
+from gateway.messages.understanding import Understanding
 from gateway.model import Message
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message, take_in
@@ -22,9 +23,8 @@ from gateway.reloading import Maps
 from gateway.settings import Settings, shipped
 from gateway.store import open_hub
 from gateway.translate import load
-from gateway.understanding import Understanding
 from tests.api.calls import Caller
-from tests.test_understanding import until
+from tests.messages.test_understanding import until
 
 RAW = (
     b"MSH|^~\\&|EHR|CEDARGEN|HUB|COUNTY|20240301101500-0600||ADT^A01^ADT_A01|C1|P|2.5.1\r"

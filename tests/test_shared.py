@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.intake import Understood, meant
+from gateway.messages.intake import Understood, meant
 from gateway.model import Message
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from gateway.api import answers
-from gateway.exchange import Answered, Done
+from gateway.exchange.writing import Answered, Done
 from gateway.fhir.meta import instant
 from gateway.fhir.outcome import outcome
 

@@ -16,8 +16,8 @@ from gateway.api.endpoint import Call, Docs, Endpoint
 from gateway.api.examples import ID
 from gateway.api.refusals import RequestError
 from gateway.api.requests import query_pairs
-from gateway.dispatch import Asked, Verdict
 from gateway.fhir.meta import instant
+from gateway.outgoing.dispatch import Asked, Verdict
 from gateway.protect.policy import Policy
 from gateway.store.attempts import Attempt, Outcome
 from gateway.store.deliveries import Place, Sent, Waiting

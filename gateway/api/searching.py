@@ -24,11 +24,11 @@ from gateway.api.requests import (
     preference,
     query_pairs,
 )
+from gateway.exchange.searching import Search
 from gateway.fhir.compartments import compartment
 from gateway.fhir.elements import resource_types
 from gateway.fhir.shape import Shape, part, shape_of
 from gateway.protect.policy import Policy
-from gateway.searching import Search
 from gateway.store import Page
 
 BASE: Final = "/fhir"

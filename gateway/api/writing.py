@@ -25,7 +25,7 @@ from gateway.api.requests import (
     preference,
     query_pairs,
 )
-from gateway.exchange import Done
+from gateway.exchange.writing import Done
 from gateway.fhir.interaction import Pairs
 
 PATCHES = JSON_TYPES | {"application/json-patch+json", "application/merge-patch+json"}

@@ -1,6 +1,6 @@
 """E-mail: a notice as a plain text, handed to the installation's own mail server (RFC 5321, 5322).
 
-The text is made without personal data (``gateway.letters``). The server is the keeper's, so the
+The text is made without personal data (``outgoing.letters``). The server is the keeper's, so the
 endpoint guard has no part in it; the address is checked when it is written. smtplib blocks, so it
 has threads of its own: a slow mail server holds up e-mails alone.
 """

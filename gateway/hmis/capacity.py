@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.fhir import gates
 from gateway.hmis import cells
 from gateway.hmis.events import FEED, zone_of

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from gateway.admission import Hall
+from gateway.admission.rules import Hall
 from gateway.errors import NotFound, ParseError, Refused, TranslateError
 from gateway.hmis import capacity
 from gateway.loading.asides import Asides

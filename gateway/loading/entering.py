@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.errors import GatewayError, Refused, TranslateError, Unavailable
 from gateway.fhir import gates
 from gateway.fhir.provenance import provenance

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Final
 
-from gateway.admission import Hall
+from gateway.admission.rules import Hall
 from gateway.errors import ParseError, Refused
 from gateway.loading.due import Due, due
 from gateway.loading.entering import Batch, Result, enter

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from gateway.admission import Hall
+from gateway.admission.rules import Hall
 from gateway.fhir.profiles import profiles
 from gateway.operations.bulk import Bulk
 from gateway.operations.conversion import Conversion

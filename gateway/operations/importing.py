@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from uuid import UUID, uuid5
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.errors import GatewayError, InvalidResource, Issue
 from gateway.fhir import gates, json
 from gateway.fhir.outcome import outcome

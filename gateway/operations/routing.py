@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway import routing
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.coordination import flow
 from gateway.coordination.nouns import parts
 from gateway.errors import Denied

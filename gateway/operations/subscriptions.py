@@ -16,8 +16,8 @@ from gateway.fhir.notification import Happening, bundle, status
 from gateway.fhir.search import parse_query
 from gateway.fhir.topics import Topics
 from gateway.model import Content, Context, Delivery, Resource
-from gateway.notifying import happening, state
 from gateway.operations.everything import Note
+from gateway.outgoing.notifying import happening, state
 from gateway.protect import scopes
 from gateway.store import Hub, Reader, Transaction
 from gateway.store.subscribers import Standing

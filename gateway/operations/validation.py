@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from typing import Any, Final, Literal, get_args
 from uuid import uuid4
 
-from gateway.admission import Change, Hall, admit
+from gateway.admission.rules import Change, Hall, admit
 from gateway.errors import GatewayError, InvalidResource, Issue
+from gateway.exchange.removal import check_left, remove
 from gateway.fhir import gates, json
 from gateway.fhir.bindings import unbound
 from gateway.fhir.conformance import claimed, deviations
@@ -23,7 +24,6 @@ from gateway.model import Context, Resource, ValidResource
 from gateway.operations.everything import Note
 from gateway.protect import scopes
 from gateway.protect.least import shown
-from gateway.removal import check_left, remove
 from gateway.store import Hub, Transaction
 
 Mode = Literal["", "create", "update", "delete", "profile"]

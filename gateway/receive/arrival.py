@@ -19,13 +19,13 @@ from uuid import uuid4
 import structlog
 
 from gateway.errors import GatewayError, Internal, Issue, ReceiveError, Unavailable
+from gateway.messages.sequence import Turn
 from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
 from gateway.receive import ack, batch
 from gateway.receive.ack import Header, new_control_id, wanted
 from gateway.receive.mllp import Accept, Arrival
 from gateway.receive.wording import OnDisk
-from gateway.sequence import Turn
 from gateway.settings import Settings
 
 _log = structlog.get_logger("gateway.receive.mllp")

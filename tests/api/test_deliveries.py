@@ -110,7 +110,7 @@ def test_what_was_set_aside_is_in_view_with_its_reason(
 def test_a_list_goes_on_where_the_page_before_ended(
     aside: None, calls: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.dispatch.PAGE", 1)
+    monkeypatch.setattr("gateway.outgoing.dispatch.PAGE", 1)
     admin = calls()
     first = admin.get("/admin/deliveries?subscriber=s").json()
     second = admin.get(f"/admin/deliveries?subscriber=s&before={first['before']}").json()

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
-from gateway.intake import meant  # noqa: E402
+from gateway.messages.intake import meant  # noqa: E402
 from gateway.model import Agency  # noqa: E402
 from gateway.pipeline import Pipeline  # noqa: E402
 from gateway.receive.arrival import as_message  # noqa: E402

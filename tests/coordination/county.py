@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.coordination.timers import Timers
-from gateway.exchange import Done
+from gateway.exchange.searching import Search
+from gateway.exchange.writing import Done
 from gateway.fhir.codes import CAPACITY_STATUS, SDOH_CODES, TASK_CODE, TASK_PART
 from gateway.model import HUB, Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.route.timing import Timing
-from gateway.searching import Search
 from gateway.settings import Settings
 from gateway.store import Hub, Pursuit, Timer, Unmet
 from tests.agencies import small_library

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.exchange.searching import Search
 from gateway.hmis.report import Report
 from gateway.loading.tally import Tally
 from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.rows import lying
-from gateway.searching import Search
 from gateway.settings import Settings
 from gateway.store import Hub
 from tests.shipped import library

@@ -13,8 +13,8 @@ from gateway.loading.meaning import Meaning, Meanings, Question
 from gateway.rows import lying, read
 from gateway.settings import Settings, shipped
 from gateway.translate import Rows
+from tests.messages.test_understanding import rests, until
 from tests.shipped import library
-from tests.test_understanding import rests, until
 
 SAMPLE = shipped("mappings") / "hmis" / "samples" / "fy2026"
 HARBOR = library().agencies["harbor-shelter"]

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from gateway.errors import NotFound
+from gateway.exchange.searching import Search
 from gateway.members import KEEPER
 from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import accept_from, as_message
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.mllp import listen
-from gateway.searching import Search
 from gateway.settings import Settings
 from gateway.store import Hub, Transaction, open_hub
 from tests.shipped import library

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange.searching import Search
 from gateway.members import KEEPER
 from gateway.parse.er7 import VERSIONS, parse
 from gateway.pipeline import Pipeline
 from gateway.receive.ack import header
-from gateway.searching import Search
 from tests.receive.test_arrival import BHS, CLINIC, adt, asked, codes, field
 from tests.receive.test_sequence import opened
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import MapError
+from gateway.exchange.searching import Search
 from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.ack import header
 from gateway.receive.arrival import as_message
-from gateway.searching import Search
 from gateway.store import open_hub
 from gateway.translate import load
 from tests.receive.test_arrival import CLINIC, adt, asked, codes, field, made
