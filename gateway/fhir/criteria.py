@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, NoReturn, cast
 
 from gateway.errors import InvalidSearch
+from gateway.fhir import near, sounds
 from gateway.fhir.composites import filed_under
 from gateway.fhir.elements import resource_types
 from gateway.fhir.operands import OPERANDS, Place, plain, split, wrong
@@ -24,6 +25,7 @@ from gateway.fhir.query import (
     Has,
     Kind,
     Late,
+    Near,
     TokenValue,
     Value,
     Words,
@@ -43,6 +45,7 @@ DEEPEST: Final = 5
 
 RESULT: Final = (
     "_contained",
+    "_containedType",
     "_count",
     "_elements",
     "_include",
@@ -81,12 +84,15 @@ class Asking:
         return replace(self, types=(type,), depth=self.depth + 1)
 
     def find(self, code: str) -> Parameter | None:
-        """The parameter of that code, if all types have it, of one kind."""
+        """The parameter of that code, if all types have it, of one kind.
+
+        What is made late is of one type.
+        """
         found = [self._of(type, code) for type in self.types]
         first = found[0]
         if first is None or any(one is None or one.kind != first.kind for one in found):
             return None
-        return first
+        return None if first.late and len(found) > 1 else first
 
     def _of(self, type: str, code: str) -> Parameter | None:
         official = parameters(type).get(code)
@@ -127,8 +133,9 @@ def refuse(asking: Asking, name: str, *, place: str | None = None) -> NoReturn:
     what = asking.types[0] if len(asking.types) == 1 else "every type asked for"
     names = ", ".join(sorted({*common, *RESULT, *OTHERS}))
     named = name if re.fullmatch(r"[\w:.\-]{1,64}", name, re.ASCII) else None
-    if any(name in unsupported(type) for type in asking.types):
-        text = f"not supported by this server; {what} knows {names}"
+    refused = [unsupported(type)[name] for type in asking.types if name in unsupported(type)]
+    if refused:
+        text = f"not supported by this server: {refused[0]}; {what} knows {names}"
     else:
         text = f"not a search parameter of {what}, which knows {names}"
     raise InvalidSearch(text, place=place or named)
@@ -142,10 +149,14 @@ def _asked(asking: Asking, parameter: Parameter, modifier: str, text: str) -> Co
         return _words(asking, parameter, modifier, text)
     if modifier == "missing" and parameter.code not in COLUMNS:
         return _missing(parameter, text)
+    if parameter.kind in ("composite", "sounds", "near") and modifier:
+        _refuse_modifier(parameter)
     if parameter.kind == "composite":
-        if modifier:
-            _refuse_modifier(parameter)
         return _composite(asking, parameter, text)
+    if parameter.kind == "sounds":
+        return sounds.condition(parameter.code, parameter.late, text)
+    if parameter.kind == "near":
+        return near.condition(parameter.code, parameter.late, text)
     type = modifier if parameter.kind == "reference" and modifier in resource_types() else ""
     modifier = "" if type else modifier
     place = Place(parameter.code, parameter.targets, asking.base, asking.now, type)
@@ -160,9 +171,7 @@ def _asked(asking: Asking, parameter: Parameter, modifier: str, text: str) -> Co
 
 
 def _refuse_modifier(parameter: Parameter) -> NoReturn:
-    names: tuple[str, ...] = ()
-    if parameter.kind not in ("composite", "words"):
-        names = tuple(MODIFIERS.get(parameter.kind, {}))
+    names = tuple(MODIFIERS.get(cast(Kind, parameter.kind), {}))
     allowed = [":" + name for name in (*names, *(["missing"] * (parameter.kind != "words")))]
     takes = f"take {', '.join(allowed)}" if allowed else "take none"
     raise InvalidSearch(
@@ -180,8 +189,7 @@ def _missing(parameter: Parameter, text: str) -> Condition:
             tuple(_some(each, kind) for each, kind in all_of) for all_of in _alternatives(parameter)
         )
         return Composite(parameter.code, some, absent)
-    kind = cast(Kind, parameter.kind)
-    return Criterion(parameter.rows, kind, (), "missing", absent, parameter.late)
+    return Criterion(parameter.rows, parameter.filed, (), "missing", absent, parameter.late)
 
 
 def _some(param: str, kind: Kind) -> Criterion:
@@ -291,10 +299,12 @@ def lates(one: Condition | tuple[Condition, ...]) -> list[Late]:
     """What must be made before a condition can be answered."""
     if isinstance(one, tuple):
         return [late for each in one for late in lates(each)]
-    if isinstance(one, Criterion):
+    if isinstance(one, Criterion | Near):
         return [one.late] if one.late else []
     if isinstance(one, Words):
         return list(one.late)
+    if isinstance(one, Composite):
+        return lates(tuple(each for all_of in one.alternatives for each in all_of))
     if isinstance(one, Chain):
         return lates(tuple(each for _, each in one.targets))
     return lates(one.meets) if isinstance(one, Has) else []

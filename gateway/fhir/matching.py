@@ -43,7 +43,9 @@ def in_memory(condition: Condition) -> bool:
     """Whether a condition can be told from a resource alone."""
     if isinstance(condition, Criterion):
         return condition.late is None
-    return isinstance(condition, Composite)
+    if isinstance(condition, Composite):
+        return all(one.late is None for each in condition.alternatives for one in each)
+    return False
 
 
 def matches(query: Query, resource: Resource, rows: Iterable[IndexRow] | None = None) -> bool:
@@ -67,7 +69,7 @@ def _extracted(query: Query, resource: Resource) -> list[IndexRow]:
 
 def _criteria(condition: Condition) -> Iterable[Criterion]:
     if isinstance(condition, Composite):
-        return [one for all_of in condition.alternatives for one in all_of]
+        return [_alone(one) for all_of in condition.alternatives for one in all_of]
     return [_alone(condition)]
 
 

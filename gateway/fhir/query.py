@@ -200,10 +200,32 @@ class Words:
     late: tuple[Late, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NearValue:
+    """A point on a ball of radius 1, how far from it at most (``chord`` squared), and the cubes
+    in which that is (``gateway.fhir.near``).
+    """
+
+    x: float
+    y: float
+    z: float
+    chord: float
+    cubes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """It is at a place near one of ``values``."""
+
+    param: str
+    values: tuple[NearValue, ...]
+    late: Late | None = None
+
+
 Asked = str | tuple[str, tuple["Asked", ...]]
 """A word, or ("and" | "or" | "not", parts); "not": the first and none of the rest."""
 
-Condition = Criterion | Composite | Chain | Has | Compartment | Words
+Condition = Criterion | Composite | Chain | Has | Compartment | Words | Near
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +233,9 @@ class Sort:
     """An order by ``param`` ("_id", "_lastUpdated" or an indexed one), what lacks it last.
 
     Ascending by a parameter's least value, descending by its greatest: dates by ``low`` and
-    ``high``, strings by ``value``, tokens by ``code``, references by ``type`` and ``id``.
+    ``high`` (what can't be a period by ``low`` both ways), strings by ``value``, tokens by
+    ``code``, references by ``type`` and ``id``. What is alike comes as it was created, or in
+    reverse where the last order descends.
     """
 
     param: str

@@ -51,11 +51,11 @@ def parse_query(
     """The search of ``type`` ("": of all, or those of ``_type``) that ``pairs`` ask for.
 
     ``pairs`` are decoded and in order. ``lenient`` (Prefer: handling=lenient) lets unknown
-    parameters fall. ``base_url`` is the server's own, so that its absolute references are found as
-    relative ones; ``now`` (aware) serves the prefix "ap". ``within`` is the compartment (type, id)
-    to stay in. ``custom`` gives a type's parameters beside the official ones; ``allows`` says which
-    types the caller may search, where it names none. Raises InvalidSearch, whose place is the
-    parameter.
+    parameters fall, and those of ``_sort`` that give no order. ``base_url`` is the server's own, so
+    that its absolute references are found as relative ones; ``now`` (aware) serves the prefix "ap".
+    ``within`` is the compartment (type, id) to stay in. ``custom`` gives a type's parameters beside
+    the official ones; ``allows`` says which types the caller may search, where it names none.
+    Raises InvalidSearch, whose place is the parameter.
     """
     types, asked = _types(type, pairs, within, allows)
     asking = Asking(
@@ -70,6 +70,10 @@ def parse_query(
     values = 0
     kept: list[tuple[str, str]] = [pair for pair in pairs if pair[0] == "_type" and not type]
     for name, text in asked:
+        if lenient and name == "_sort":
+            text = _orderly(asking, text)
+            if not text:
+                continue
         if name.partition(":")[0] in _RESULT:
             query = _RESULT[name.partition(":")[0]](asking, query, name, text)
         elif lenient and not known(asking, name):
@@ -184,9 +188,30 @@ def _summary(asking: Asking, query: Query, name: str, text: str) -> Query:
 
 
 def _contained(asking: Asking, query: Query, name: str, text: str) -> Query:
+    """R4 search, 3.1.1.5.10. What a resource contains has no rows of its own to be found by."""
+    if text not in ("false", "true", "both"):
+        raise InvalidSearch("must be false, true or both", place="_contained", code="value")
     if text != "false":
-        raise InvalidSearch("contained resources aren't searched apart", place="_contained")
+        raise InvalidSearch(
+            "contained resources aren't searched apart: only _contained=false", place="_contained"
+        )
     return query
+
+
+def _contained_type(asking: Asking, query: Query, name: str, text: str) -> Query:
+    """It says nothing where no contained resources are found."""
+    if text not in ("container", "contained"):
+        raise InvalidSearch("must be container or contained", place="_containedType", code="value")
+    return query
+
+
+_UNORDERED: Final = ("composite", "words", "sounds", "near")
+
+
+def _orderly(asking: Asking, text: str) -> str:
+    """What of ``_sort`` there is to sort by."""
+    found = ((code, asking.find(code.removeprefix("-"))) for code in text.split(","))
+    return ",".join(code for code, one in found if one and one.kind not in _UNORDERED)
 
 
 def _sort(asking: Asking, query: Query, name: str, text: str) -> Query:
@@ -196,7 +221,7 @@ def _sort(asking: Asking, query: Query, name: str, text: str) -> Query:
         one = asking.find(code)
         if one is None:
             refuse(asking, code, place="_sort")
-        if one.kind in ("composite", "words"):
+        if one.kind in _UNORDERED:
             raise InvalidSearch(f"a {one.type} parameter gives no order", place="_sort")
         found.append(Sort(one.rows, cast(Kind, one.kind), descending, one.late))
     return replace(query, sort=(*query.sort, *found))
@@ -247,6 +272,7 @@ _RESULT: Final[Mapping[str, Callable[[Asking, Query, str, str], Query]]] = {
     "_revinclude": _include,
     "_summary": _summary,
     "_contained": _contained,
+    "_containedType": _contained_type,
     "_elements": _let_through,
     "_format": _let_through,
     "_pretty": _let_through,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final, Literal, cast
 
+from gateway.fhir import near, sounds
 from gateway.fhir.composites import Component, component, grouped, is_single
 from gateway.fhir.definitions import load
 from gateway.fhir.expressions import (
@@ -31,6 +32,8 @@ _DEFINITION: Final = "http://hl7.org/fhir/SearchParameter/"
 _NOT_DOMAIN: Final = ("Bundle", "Binary", "Parameters")
 _WORDS: Final = ("_text", "_content")
 COLUMNS: Final = ("_id", "_lastUpdated")
+_CALLED: Final = {"words": "string", "sounds": "string", "near": "special"}
+_SPECIAL: Final = frozenset({"sounds", "near"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,11 @@ class Parameter:
     ``targets`` the types that a reference may point to (empty: any). ``walks`` lead to its values,
     each with what makes rows. Of a composite ``components`` are its parts, and ``single`` says
     that they may be of the resource itself, so that each part's own parameter answers for it.
-    ``late``: a custom one's rows.
+    ``late``: of one whose rows are made before the first search for it.
     """
 
     code: str
-    kind: Kind | Literal["composite", "words"]
+    kind: Kind | Literal["composite", "words", "sounds", "near"]
     definition: str
     expression: str
     targets: tuple[str, ...]
@@ -57,12 +60,17 @@ class Parameter:
     @property
     def type(self) -> str:
         """The kind as FHIR calls it."""
-        return "string" if self.kind == "words" else self.kind
+        return _CALLED.get(self.kind, self.kind)
+
+    @property
+    def filed(self) -> Kind:
+        """The kind of rows that it has at least one of, where a resource has a value."""
+        return "token" if self.kind in _SPECIAL else cast(Kind, self.kind)
 
     @property
     def rows(self) -> str:
         """The name of its rows: its code, of a custom one with what it was defined as."""
-        return self.late.name.partition("?")[2] if self.late else self.code
+        return (self.late.name.partition("?")[2] if self.late else "") or self.code
 
 
 @cache
@@ -99,6 +107,17 @@ def extract_apart(resource: Resource) -> list[IndexRow]:
     kept = _rows(by_key, tuple(parts), parts)
     secret = _rows(by_key, tuple(parts), resource)
     return list(dict.fromkeys(open_ + kept)) + _apart(secret, kept)
+
+
+def element_rows(resource: Resource, name: str) -> list[IndexRow]:
+    """Those that come from one top-level element alone; of a type that ``reads_whole`` not all."""
+    return _rows(_walks(resource["resourceType"], None), (name,), resource)
+
+
+@cache
+def reads_whole(type: str) -> bool:
+    """Whether some rows of a type don't come from one top-level element, or may stand apart."""
+    return type == "Patient" or "" in _walks(type, None)
 
 
 def _apart(rows: list[IndexRow], shown: list[IndexRow]) -> list[IndexRow]:
@@ -172,7 +191,7 @@ def _walks(type: str, only: frozenset[str] | None) -> _ByKey:
     """The walks by the top-level key that they start with: most keys aren't there."""
     out: dict[str, list[tuple[str, Walk, Maker]]] = {}
     for code, parameter in parameters(type).items():
-        if code not in COLUMNS and (only is None or code in only):
+        if code not in COLUMNS and not parameter.late and (only is None or code in only):
             for walk, make in parameter.walks:
                 out.setdefault(walk.first, []).append((code, walk, make))
     return {key: tuple(found) for key, found in out.items()}
@@ -211,12 +230,42 @@ def _parameter(raw: Mapping[str, Any], type: str) -> Parameter:
     if raw["code"] in _WORDS:
         return Parameter(raw["code"], "words", _url(raw), "", (), ())
     if not expression:
-        raise UnsupportedExpression("named queries")
-    if raw["code"] == "phonetic":
-        raise UnsupportedExpression("phonetic matching")
+        raise UnsupportedExpression("there are no named queries; $match finds a person")
+    if raw["code"] in _LATE:
+        return _special(raw, type)
     if kind == "composite":
         return _composite(raw, type)
     return simple(raw["code"], kind, _url(raw), expression, tuple(raw.get("target", ())), type)
+
+
+def _special(raw: Mapping[str, Any], type: str) -> Parameter:
+    """One that is seldom asked for, and of rows of its own."""
+    code, expression = raw["code"], raw["expression"]
+    kind, makers, names, kinds = _LATE[code]
+    walks = tuple((walk, makers[walk.type]) for walk in compile_expression(expression, type))
+
+    def rows(resource: Resource) -> list[IndexRow]:
+        return [
+            row
+            for walk, make in walks
+            for value in walk.values(resource)
+            for row in make(code, value, walk.element)
+        ]
+
+    late = Late(f"{type}:{code}", type, late_rows(rows), names, kinds)
+    return Parameter(code, kind, _url(raw), expression, (), walks, late=late)
+
+
+_LATE: Final[
+    Mapping[
+        str,
+        tuple[Literal["sounds", "near"], Mapping[str, Maker], tuple[str, ...], tuple[Kind, ...]],
+    ]
+] = {
+    "phonetic": ("sounds", sounds.MAKERS, ("phonetic",), ("token",)),
+    "near": ("near", near.MAKERS, near.ROWS, ("token", "number")),
+}
+"""By code: the kind of parameter, what makes its rows, their names, their kinds."""
 
 
 def simple(

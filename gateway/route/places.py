@@ -6,15 +6,13 @@ What isn't known on either side is told apart from what doesn't fit.
 from __future__ import annotations
 
 from math import asin, cos, radians, sin, sqrt
-from typing import Final, Literal
+from typing import Literal
 
+from gateway.fhir.near import EARTH
 from gateway.route.directory import normal
 from gateway.route.facts import Area, Place, Point
 
 Reach = Literal["local", "regional", "outside", "unknown"]
-
-EARTH: Final = 6371.0088
-"""The mean radius of the Earth in kilometres (IUGG)."""
 
 
 def reach(area: Area, place: Place) -> Reach:

@@ -9,7 +9,8 @@ from gateway.model import Stored
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """``total`` of all pages (None if it isn't known); ``next`` is the next one's cursor.
+    """``total`` of all pages (None if it isn't known); ``next`` is the next one's cursor, and
+    ``previous`` of a search that of the one before.
 
     ``included`` is what a search's page brings with it.
     """
@@ -18,3 +19,4 @@ class Page:
     total: int | None
     next: str | None
     included: tuple[Stored, ...] = ()
+    previous: str | None = None

@@ -53,8 +53,8 @@ class Histories(Session):
 
         Of one resource, of a type (``id_`` ""), or of all. ``since`` and ``at`` are UTC
         microseconds: written from then on; current at some time in [low, high). ``cursor`` is the
-        last page's ``next``. The total is told of one resource alone: to count the others' would
-        be to read them all. Raises ``NotFound``, ``InvalidSearch``.
+        last page's ``next``. The total is told of one resource, and of what one page holds whole:
+        to count the others' would be to read them all. Raises ``NotFound``, ``InvalidSearch``.
         """
         asked = (type_, id_, count, since, at)
         keys = _order(type_, id_)
@@ -76,6 +76,8 @@ class Histories(Session):
         )
         rows = list(self.link.select(page, self.who(context)))
         more = None
+        if total is None and cursor is None and len(rows) <= count:
+            total = len(rows)
         if len(rows) > count > 0:
             last = [*rows[count - 1][-len(keys) :]]
             more = _write(self.secret, context, asked, last)

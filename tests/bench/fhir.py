@@ -3,8 +3,10 @@
 First what a search costs in the store over 10,000 resources (``--large``: 1,000,000), with the
 index that its plan goes by; then create, read, search and a transaction of 10 over HTTP on the same
 file, with 1 connection and with 32, beside ``floor.py`` on a file as full. Budgets are DESIGN's,
-section 10; "of it" is figure over budget: 1 and more is met. The gateway's processor time of a
-request stands below each figure: it says the same on a machine that has other things to do.
+section 10; "of it" is figure over budget: 1 and more is met. ``--keep FOLDER`` leaves what was
+filled there and uses it again, with what was written over HTTP, of which the other agency sees
+much. The gateway's processor time of a request stands below each figure: it says the same on a
+machine that has other things to do.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -158,9 +160,10 @@ async def floor(folder: Path, full: int) -> AsyncIterator[tuple[int, str, int]]:
     """The bare app over a table as full."""
     file = folder / "floor.sqlite"
     table = opened(str(file))
-    table.execute("BEGIN")
-    table.executemany(INSERT, map(floor_row, filled(full)))
-    table.execute("COMMIT")
+    if not table.execute("SELECT 1 FROM r").fetchone():
+        table.execute("BEGIN")
+        table.executemany(INSERT, map(floor_row, filled(full)))
+        table.execute("COMMIT")
     table.close()
     async with server("floor.py", file) as port:
         yield port, "no", 0
@@ -172,16 +175,27 @@ def filled(full: int) -> Iterator[dict[str, Any]]:
         yield task(number)
 
 
-async def wire(full: int, count: int) -> None:
+@contextmanager
+def room(kept: Path | None) -> Iterator[Path]:
+    """A folder to fill: one for a while, or the one to keep."""
+    if kept is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+
+
+async def wire(full: int, count: int, keep: Path | None) -> None:
     """Over HTTP, in processes of their own."""
     head()
     serving: tuple[Callable[[Path, int], AbstractAsyncContextManager[tuple[int, str, int]]], ...]
     serving = (floor, gateway)
     results = []
     for one in serving:
-        with tempfile.TemporaryDirectory() as folder:
-            async with one(Path(folder), full) as (port, key, pid):
-                results.append(await measured(port, key, pid, full, count, Path(folder)))
+        with room(keep) as folder:
+            async with one(folder, full) as (port, key, pid):
+                results.append(await measured(port, key, pid, full, count, folder))
     bare, ours = results
     for (name, connections), told in ours.items():
         base = bare[name, connections]["rate"]
@@ -197,9 +211,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--resources", type=int, default=10_000)
     parser.add_argument("--large", action="store_true", help="1,000,000 resources")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     full = 1_000_000 if options.large else options.resources
-    asyncio.run(wire(full, options.requests))
+    asyncio.run(wire(full, options.requests, options.keep))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 ``python -m tests.bench.searches RESOURCES [URL]``. Half are patients, twenty of a name, half Tasks,
 one for each; a second agency keeps a handful of its own among them. They are filled through the
-store in bulk. Figures are the medians of rounds, wall time, one reader.
+store in bulk; a database that is as full already is measured as it is. Figures are the medians of
+rounds, processor time, one reader.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl
 from uuid import NAMESPACE_OID, uuid5
 
+import sqlalchemy as sa
+
 from gateway.fhir.search import parse_query
 from gateway.model import Context, Resource
 from gateway.store import Hub, open_hub
+from gateway.store.tables import resource
 from tests.bench import bulk
 from tests.bench.table import head, row
 from tests.store import plans
@@ -42,12 +46,20 @@ SEARCHES = {
     "by day of birth": "Patient?birthdate={born}",
     "by span of birth and gender": "Patient?birthdate=ge1980&birthdate=lt1981&gender=female",
     "by gender alone, a page of half": "Patient?gender=female",
+    "by one of two states": "Task?status=requested,accepted",
+    "by the first letter of a name": "Patient?name=a",
+    "by an identifier's system alone": "Patient?identifier={system}|",
     "the newest": "Patient?_sort=-_lastUpdated",
     "sorted by name": "Patient?gender=female&_sort=family",
+    "sorted by name and given name": "Patient?gender=female&_sort=family,given",
+    "sorted by birth, the youngest first": "Patient?_sort=-birthdate",
+    "an agency's, the newest first": "Task?owner=Organization/{other}&_sort=-_lastUpdated",
+    "an agency's few of a state": "Task?owner=Organization/{other}&status=failed",
     "since a time": "Task?_lastUpdated=gt2020",
     "by status and owner": "Task?owner=Organization/{other}&status=requested",
     "by patient": "Task?patient=Patient/{id}",
     "by a chain": "Task?patient.identifier={system}|{n}",
+    "by a chain alone that meets half": "Task?patient.gender=female",
     "by a chain that meets half": "Task?patient.gender=female&status=requested",
     "by _has": "Patient?family=family{family}&_has:Task:patient:status=requested",
     "with _include": "Task?patient=Patient/{id}&_include=Task:patient",
@@ -104,10 +116,18 @@ def keeper(number: int, full: int) -> Context:
 
 
 def fill(hub: Hub, full: int) -> None:
-    """So many resources; the microseconds that one took."""
-    began = time.perf_counter()
+    """So many resources, unless they are there; the microseconds that one took."""
+    if kept(hub) >= full:
+        return
+    began = time.process_time()
     bulk.fill(hub, full, made(full))
-    row(f"fill {full:,} in bulk", (time.perf_counter() - began) / full * 1e6, "µs")
+    row(f"fill {full:,} in bulk", (time.process_time() - began) / full * 1e6, "µs")
+
+
+def kept(hub: Hub) -> int:
+    """How many resources there are."""
+    with hub._engine.reads.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.max(resource.c.key))).scalar() or 0)
 
 
 def made(full: int) -> Iterator[tuple[Context, Resource]]:
@@ -143,9 +163,9 @@ def costs(hub: Hub, context: Context, text: str, full: int) -> float:
     once(hub, context, asked(text, full, 0))
     while len(took) < ROUNDS and (time.perf_counter() < stop or len(took) < 3):
         one = asked(text, full, len(took) + 1)
-        began = time.perf_counter()
+        began = time.process_time()
         once(hub, context, one)
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     return statistics.median(took) * 1e6
 
 

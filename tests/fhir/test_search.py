@@ -135,7 +135,20 @@ REFUSED = {
         "code-value-quantity",
         "value",
     ),
-    "near": ("Location", "near", "1|2|3|km", "near", "not-supported"),
+    "near nowhere": ("Location", "near", "91|2|3|km", "near", "value"),
+    "near half a point": ("Location", "near", "41.5", "near", "value"),
+    "near in no unit": ("Location", "near", "1|2|3|furlong", "near", "value"),
+    "near beyond reason": ("Location", "near", "1|nan|3|km", "near", "value"),
+    "near by less than nothing": ("Location", "near", "1|2|-3|km", "near", "value"),
+    "near exactly": ("Location", "near:exact", "1|2|3|km", "near", "not-supported"),
+    "an order by nearness": ("Location", "_sort", "near", "_sort", "not-supported"),
+    "a sound of nothing": ("Patient", "phonetic", "-", "phonetic", "value"),
+    "a sound exactly": ("Patient", "phonetic:exact", "x", "phonetic", "not-supported"),
+    "very many sounds": ("Patient", "phonetic", "x " * 101, "phonetic", "too-costly"),
+    "a named query": ("Patient", "_query", "match", "_query", "not-supported"),
+    "contained and more": ("Task", "_contained", "both", "_contained", "not-supported"),
+    "contained or what": ("Task", "_contained", "maybe", "_contained", "value"),
+    "a contained type": ("Task", "_containedType", "both", "_containedType", "value"),
     "full text that is none": ("Task", "_text", "(x", "_text", "value"),
     "full text of no words": ("Task", "_content", "and", "_content", "value"),
     "an unknown include": ("Task", "_include", "Task:ownr", "_include", "value"),
@@ -201,6 +214,22 @@ def test_what_is_not_understood_is_refused_by_name(reason: str) -> None:
     with pytest.raises(InvalidSearch) as caught:
         parse_query(type_, [(name, text)])
     assert (caught.value.place, caught.value.issues[0].code) == (place, code)
+
+
+def test_a_named_query_is_refused_with_what_there_is_instead() -> None:
+    with pytest.raises(InvalidSearch, match=r"no named queries; \$match finds a person"):
+        parse_query("Patient", [("_query", "match")])
+
+
+def test_what_is_made_late_is_asked_of_one_type_at_a_time() -> None:
+    with pytest.raises(InvalidSearch):
+        parse_query("", [("_type", "Patient,Person"), ("phonetic", "smith")])
+    assert parse_query("", [("_type", "Person"), ("phonetic", "smith")]).criteria
+
+
+def test_that_nothing_contained_is_found_may_be_said() -> None:
+    pairs = [("_contained", "false"), ("_containedType", "container")]
+    assert parse_query("Task", pairs).criteria == ()
 
 
 def test_an_unknown_parameter_is_told_the_valid_ones() -> None:

@@ -18,6 +18,7 @@ import pytest
 from gateway.errors import InvalidResource, InvalidSearch
 from gateway.fhir.gates import check
 from gateway.fhir.search_parameters import Parameter, parameters
+from gateway.fhir.sounds import sounds
 from gateway.model import Resource
 from gateway.store import Hub, open_hub
 from tests.corpora import needs_corpora
@@ -189,6 +190,11 @@ def quantity(value: Any) -> list[str]:
     return [text, f"{text}|{escaped(value.get('system', ''))}|{escaped(value['code'])}"]
 
 
+def spoken(value: Any) -> list[str]:
+    texts = [value] if isinstance(value, str) else [value.get("family"), *value.get("given", ())]
+    return [escaped(text) for text in texts if text and sounds(text)]
+
+
 ASKED = {
     "token": token,
     "string": string,
@@ -197,4 +203,6 @@ ASKED = {
     "number": number,
     "quantity": quantity,
     "uri": lambda value: [escaped(value)],
+    "sounds": spoken,
+    "near": lambda value: [f"{value['latitude']}|{value['longitude']}|1|m"],
 }

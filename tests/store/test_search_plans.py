@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.store import Hub
+from gateway.store.search import searches
 from tests.store import plans
 from tests.store.found import page, put
 from tests.store.plans import Seen, is_whole, plan
@@ -55,6 +56,15 @@ SEARCHES = [
     "Patient?_has:Observation:patient:_has:AuditEvent:entity:agent=Practitioner/g",
     "Patient?family=smith&_has:Observation:patient:code:not=a",
     "Patient?_list=1",
+    "Patient?phonetic=smith",
+    "Patient?phonetic=john smith,jones",
+    "Location?near=41|-91|10|km",
+    "HealthcareService?location.near=41|-91",
+    "Patient?name=a",
+    "Patient?identifier=urn:a|",
+    "Patient?gender=male,female",
+    "Patient?gender=female&_sort=-birthdate",
+    "Task?owner=1&_sort=-_lastUpdated",
     "Patient?_id=a&_revinclude=Observation:patient",
     "Patient?_id=a&_revinclude=*&_revinclude:iterate=Provenance:target",
     "Observation?_id=o&_include=*&_include:iterate=Patient:organization",
@@ -83,7 +93,14 @@ def watched(hub: Hub) -> Seen:
     return plans.watched(hub)
 
 
-def test_no_search_reads_a_whole_table(hub: Hub, watched: Seen) -> None:
+@pytest.mark.parametrize("much", [False, True])
+def test_no_search_reads_a_whole_table(
+    hub: Hub, watched: Seen, much: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However ``much`` there is: what starts broadly goes another way."""
+    if much:
+        monkeypatch.setattr(searches, "FEW", 0)
+        monkeypatch.setattr(searches, "SORTED", 0)
     whole = {}
     for text in [*SEARCHES, *(f"{text}&_summary=count" for text in SEARCHES)]:
         watched.clear()

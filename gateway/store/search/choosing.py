@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from gateway.fhir.moments import is_moment
 from gateway.fhir.query import (
@@ -33,6 +33,38 @@ def chosen(conditions: Sequence[Condition]) -> Condition | None:
     if any(isinstance(c, Criterion) and c.param == "_id" for c in conditions):
         return None
     return min((c for c in conditions if _can_start(c)), key=breadth, default=None)
+
+
+def others(conditions: Sequence[Condition]) -> list[int]:
+    """What else a search might start from, where the guess finds much: what is sought by a value.
+
+    By their places among the conditions.
+    """
+    start = chosen(conditions)
+    return [n for n, one in enumerate(conditions) if one is not start and _is_sought(one)]
+
+
+def _is_sought(condition: Condition) -> bool:
+    """Whether counting what it finds, up to some, costs no more than these."""
+    if not isinstance(condition, Criterion) or condition.modifier not in ("", "exact"):
+        return False
+    if condition.param in COLUMNS or condition.kind not in ("token", "reference", "string", "uri"):
+        return False
+    values: tuple[Any, ...] = condition.values
+    return condition.kind != "token" or all(value.code is not None for value in values)
+
+
+def ends(start: Condition | None) -> list[tuple[str, Criterion]]:
+    """The criteria that the chains of a condition end at, each with the type that it asks of."""
+    if isinstance(start, Chain):
+        steps = list(start.targets)
+    elif isinstance(start, Has):
+        steps = [(start.type, start.meets)]
+    else:
+        return []
+    further = [end for _, one in steps for end in ends(one)]
+    here = [(type, one) for type, one in steps if isinstance(one, Criterion) and _can_start(one)]
+    return here + further
 
 
 def is_narrow(conditions: Sequence[Condition]) -> bool:
@@ -72,7 +104,7 @@ def breadth(condition: Condition) -> float:
     """How much a condition usually finds: a guess, to choose by."""
     match condition:
         case Criterion():
-            if condition.param == "identifier" or condition.param in COLUMNS:
+            if condition.param in COLUMNS or _names_few(condition):
                 return 0
             contains = 10 if condition.modifier == "contains" else 0
             return _NARROW[condition.kind] + contains
@@ -85,6 +117,12 @@ def breadth(condition: Condition) -> float:
         case Compartment():
             return 1.5
     return 2.5
+
+
+def _names_few(criterion: Criterion) -> bool:
+    """Whether it asks for identifiers by value: a system alone has very many."""
+    values: tuple[Any, ...] = criterion.values
+    return criterion.param == "identifier" and all(value.code is not None for value in values)
 
 
 def _can_start(condition: Condition) -> bool:

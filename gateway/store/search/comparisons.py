@@ -96,7 +96,13 @@ def short(values: Sequence[Any], rows: Rows) -> Condition:
     """What holds besides of a row no longer than a year that matches: how early it can begin."""
     if any(value.prefix not in ("gt", "ge", "ap") for value in values):
         return sa.true()
-    return any_of([rows.c.low >= bind(value.low, "year_before") for value in values])
+    # What is to end after "gt" and "ge" is compared by the end; it began a year before at most.
+    return any_of(
+        [
+            rows.c.low >= bind(value.low if value.prefix == "ap" else value.high, "year_before")
+            for value in values
+        ]
+    )
 
 
 def _number(value: NumberValue | QuantityValue, rows: Rows) -> Condition:

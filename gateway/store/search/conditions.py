@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,16 +21,14 @@ from gateway.fhir.query import (
     Condition,
     Criterion,
     Has,
-    ReferenceValue,
+    Near,
     Sort,
-    TokenValue,
-    UriValue,
     Words,
 )
 from gateway.fhir.search_parameters import APART, COLUMNS, hides
 from gateway.store import tables
 from gateway.store.grants import owned, visible
-from gateway.store.search import words
+from gateway.store.search import places, words
 from gateway.store.search.choosing import breadth, chosen, is_of_a_moment, together
 from gateway.store.search.comparisons import (
     among,
@@ -79,9 +77,11 @@ def another(type: str) -> Looked:
     return Looked((type,), resource.alias())
 
 
-def where(looked: Looked, conditions: Sequence[Condition]) -> list[Sql]:
-    """All conditions: one to start from, the others to look up."""
-    start = chosen(conditions)
+def where(
+    looked: Looked, conditions: Sequence[Condition], start: Condition | None = None
+) -> list[Sql]:
+    """All conditions: one to ``start`` from (or else the one to choose), the others to look up."""
+    start = chosen(conditions) if start is None else start
     if start is None:
         return [looked.is_of_type, *(holds(looked, c) for c in conditions)]
     beside = together(looked.types, start, conditions)
@@ -90,54 +90,8 @@ def where(looked: Looked, conditions: Sequence[Condition]) -> list[Sql]:
     return [looked.row.c.key.in_(keys(looked, start, beside)), *rest]
 
 
-class Stream(NamedTuple):
-    """Rows of a search table in their resources' order: which, and what else these must meet."""
-
-    rows: sa.FromClause
-    first: list[Sql]
-    rest: list[Sql]
-
-
-def streamed(looked: Looked, conditions: Sequence[Condition]) -> Stream | None:
-    """The rows to start from in the order of their resources, and all conditions.
-
-    Where a search starts from one value, its index has the resources in order already: a page
-    needs no more rows than it shows, however many there are. None where that isn't so.
-    """
-    start = chosen(conditions)
-    if not isinstance(start, Criterion) or len(looked.types) > 1 or looked.apart(start.param):
-        return None
-    rows = TABLE[start.kind].alias()
-    once = _once(start, rows)
-    if once is None:
-        return None
-    first = [rows.c.param == looked.keys(start.param)[0], values(start, rows), *once]
-    return Stream(rows, first, [holds(looked, c) for c in conditions if c is not start])
-
-
-def _once(start: Criterion, rows: sa.FromClause) -> list[Sql] | None:
-    """What more to ask so that each resource has one row; None where they aren't in order."""
-    if start.modifier or len(start.values) != 1:
-        return None
-    match start.values[0]:
-        case TokenValue(system, code) if code is not None:
-            return [] if system is not None else [_first_of_its_systems(rows)]
-        case ReferenceValue(type, id, url) if bool(type and id) != bool(url):
-            return []
-        case UriValue():
-            return []
-    return None
-
-
-def _first_of_its_systems(rows: sa.FromClause) -> Sql:
-    other = tables.token.alias()
-    same = (other.c[name] == rows.c[name] for name in ("param", "code", "resource"))
-    one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(other)
-    return sa.not_(one.where(*same, other.c.system < rows.c.system).correlate(rows).exists())
-
-
 def _is_exact(looked: Looked, condition: Condition) -> bool:
-    """Whether ``keys`` are those alone: not of rows apart, nor of several values together."""
+    """Whether ``keys`` are those alone: not of rows apart, of several values together, of cubes."""
     match condition:
         case Criterion():
             return not looked.apart(condition.param)
@@ -147,6 +101,8 @@ def _is_exact(looked: Looked, condition: Condition) -> bool:
             return not looked.apart(condition.param)
         case Words():
             return not words.splits(looked.types)
+        case Near():
+            return False
     return True
 
 
@@ -175,6 +131,8 @@ def keys(looked: Looked, condition: Condition, beside: Sequence[Criterion] = ())
             return sa.select(rows.c.resource).where(_in_compartment(condition, rows))
         case Words():
             return words.keys(condition)
+        case Near():
+            return places.keys(looked.types, condition)
 
 
 def _simple(looked: Looked, criterion: Criterion) -> sa.Select[int]:
@@ -285,6 +243,8 @@ def holds(looked: Looked, condition: Condition) -> Sql:
             return _is_inside(looked, condition)
         case Words():
             return words.found(looked.row, looked.types, condition)
+        case Near():
+            return places.found(looked.row, looked.types, condition)
 
 
 def _criterion(looked: Looked, criterion: Criterion) -> Sql:

@@ -44,6 +44,9 @@ TABLE: Final[dict[Kind, sa.Table]] = {
 TABLES: Final = tuple(TABLE.values())
 """In the order of the bits of ``resource.kinds``: it may only be added to."""
 
+REFERENCES: Final = TABLES.index(TABLE["reference"])
+"""The place of the rows whose second column is what is referred to: an id, or a URL."""
+
 Rows = dict[int, list[tuple[Any, ...]]]
 """By place in TABLES, each row once and without its resource's key."""
 

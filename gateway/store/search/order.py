@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.fhir.moments import is_moment
 from gateway.fhir.query import Kind, Sort
 from gateway.fhir.search_parameters import COLUMNS
-from gateway.store.search.conditions import Looked, Stream, sorted_by
+from gateway.store.search.conditions import Looked, sorted_by
 from gateway.store.search.index import TABLE
+from gateway.store.search.streams import Stream
 
 Condition = sa.ColumnElement[bool]
+By = Sequence[tuple[sa.ColumnElement[Any], bool]]
+"""What rows are sorted by, each with whether it descends."""
 
 _FIRST: Final[dict[Kind, str]] = {  # what an ascending order looks at
     "token": "code",
@@ -37,15 +41,29 @@ def _lacking(sort: Sort) -> Any:
     return -1.8e308 if sort.descending else 1.8e308
 
 
-def value(looked: Looked, sort: Sort) -> sa.ColumnElement[Any]:
-    """What a resource is sorted by: of rows that the caller may read."""
+def by_values(looked: Looked, sort: Sort) -> By:
+    """What a resource is sorted by: of rows that the caller may read, the least or the greatest.
+
+    Of what is one moment where it begins and, of those that begin together, where it ends: as its
+    index has it.
+    """
     if sort.param == "_id":
-        return cast(sa.ColumnElement[Any], looked.row.c.id)
+        return [(looked.row.c.id, sort.descending)]
     if sort.param == "_lastUpdated":
-        return cast(sa.ColumnElement[Any], looked.row.c.updated)
+        return [(looked.row.c.updated, sort.descending)]
+    return [(_value(looked, sort, name), sort.descending) for name in _names(looked, sort)]
+
+
+def _names(looked: Looked, sort: Sort) -> tuple[str, ...]:
+    """The columns of a row that an order looks at."""
+    if sort.kind == "date" and all(is_moment(type, sort.param) for type in looked.types):
+        return ("low", "high")
+    return ("high" if sort.descending and sort.kind in _HIGH else _FIRST[sort.kind],)
+
+
+def _value(looked: Looked, sort: Sort, name: str) -> sa.ColumnElement[Any]:
     rows, mine = sorted_by(looked, sort)
-    high = sort.descending and sort.kind in _HIGH
-    column: sa.ColumnElement[Any] = rows.c["high" if high else _FIRST[sort.kind]]
+    column: sa.ColumnElement[Any] = rows.c[name]
     if sort.kind == "reference":
         column = rows.c.type + "/" + rows.c.target
     found = sa.func.max(column) if sort.descending else sa.func.min(column)
@@ -63,19 +81,19 @@ _REST: Final[dict[Kind, tuple[str, ...]]] = {  # what else tells a resource's ro
 
 
 def is_streamed(looked: Looked, sorts: Sequence[Sort]) -> bool:
-    """Whether an index has the resources in the order that is asked for."""
-    if len(sorts) != 1 or len(looked.types) > 1:
+    """Whether an index has the resources in the order that is asked for, or by its first part."""
+    if not sorts or len(looked.types) > 1:
         return False
-    (sort,) = sorts
-    if sort.kind not in _REST or sort.param in COLUMNS or looked.apart(sort.param):
+    sort = sorts[0]
+    if sort.param in COLUMNS:
+        return True
+    if sort.kind not in _REST or looked.apart(sort.param):
         return False
-    return not (sort.descending and sort.kind in _HIGH)
+    return _names(looked, sort) != ("high",)
 
 
-def streamed(
-    looked: Looked, sort: Sort, rest: list[Condition]
-) -> tuple[Stream, sa.ColumnElement[Any]]:
-    """The rows that a resource is sorted by, in order, each resource's first; and their value.
+def streamed(looked: Looked, sort: Sort, rest: list[Condition]) -> tuple[Stream, By]:
+    """The rows that a resource is sorted by, in order, each resource's first; and their values.
 
     What has no value has no row.
     """
@@ -92,18 +110,42 @@ def streamed(
         rows.c.param == looked.keys(sort.param)[0],
         sa.not_(one.where(*same, before).correlate(rows).exists()),
     ]
-    return Stream(rows, first, rest), rows.c[_FIRST[sort.kind]]
+    by = [(rows.c[name], sort.descending) for name in _names(looked, sort)]
+    return Stream(rows, first, rest, [rows.c.resource]), by
 
 
-def after(keys: Sequence[tuple[sa.ColumnElement[Any], bool]]) -> Condition:
+def reverse(by: By) -> By:
+    """The same order from its end."""
+    return [(key, not descending) for key, descending in by]
+
+
+def may_lack(sorts: Sequence[Sort]) -> bool:
+    """Whether there may be resources without a value to sort by first."""
+    return sorts[0].param not in COLUMNS
+
+
+def is_lacking(sorts: Sequence[Sort], value: Any) -> bool:
+    """Whether a place's first value stands for none."""
+    return bool(sorts) and value == _lacking(sorts[0])
+
+
+def after(keys: By) -> Condition:
     """Whether a row comes after the one whose ``keys`` (each with: descending) are ``at_0`` …"""
+    bounds = [sa.bindparam(f"{_PLACE}{n}", type_=key.type) for n, (key, _) in enumerate(keys)]
+    if _is_of_an_index(keys):
+        here, there = sa.tuple_(*(key for key, _ in keys)), sa.tuple_(*bounds)
+        return here < there if keys[0][1] else here > there
     alternatives: list[Condition] = []
     same: list[Condition] = []
-    for n, (key, descending) in enumerate(keys):
-        bound = sa.bindparam(f"{_PLACE}{n}", type_=key.type)
+    for (key, descending), bound in zip(keys, bounds, strict=True):
         alternatives.append(sa.and_(*same, key < bound if descending else key > bound))
         same.append(key == bound)
     return sa.or_(*alternatives)
+
+
+def _is_of_an_index(keys: By) -> bool:
+    """Whether they are columns in one direction, which may be compared, and sought, as one."""
+    return all(isinstance(key, sa.Column) and way == keys[0][1] for key, way in keys)
 
 
 def place(values: Sequence[Any]) -> dict[str, Any]:

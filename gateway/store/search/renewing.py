@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from gateway.fhir.custom_parameters import row_names
 from gateway.fhir.json import loads
 from gateway.fhir.query import Late
-from gateway.fhir.search_parameters import extract_apart, labels
+from gateway.fhir.search_parameters import extract_apart, labels, parameters
 from gateway.store.link import Statement
 from gateway.store.search import index
 from gateway.store.search.late import Made, Making
@@ -93,7 +93,9 @@ def begun(name: str) -> Late | None:
     type, colon, what = name.partition(":")
     if colon and what == "words":
         return Late(name, type)
-    return labels(type) if colon and what == "text" else None
+    if colon and what == "text":
+        return labels(type)
+    return parameters(type)[what].late if colon and what in parameters(type) else None
 
 
 def _param_keys(name: str) -> list[int]:

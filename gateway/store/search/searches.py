@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from math import inf
+from time import monotonic
+from typing import Any, Final, NamedTuple, cast
 
 import sqlalchemy as sa
 
@@ -14,20 +16,46 @@ from gateway.store.link import Row, Statement
 from gateway.store.page import Page
 from gateway.store.resources import stored
 from gateway.store.search import marks, order, statements
-from gateway.store.search.choosing import is_narrow
+from gateway.store.search.choosing import is_narrow, others
 from gateway.store.search.including import Entry, included
 from gateway.store.search.index import equal_text
 from gateway.store.search.shapes import bound
-from gateway.store.search.statements import CHEAP, EXAMINED, FEW, Shape, Way, shaped
+from gateway.store.search.statements import CHEAP, FEW, SEEN, SORTED, From, Shape, Way, shaped
 from gateway.store.session import Session
 from gateway.store.tables import reference
 
 LARGEST: Final = 1000
 """The most that one page holds."""
 
+_WHILE: Final = 60.0
+_MOST_WHO_SEE_MUCH: Final = 4096
+_SEE_MUCH: Final[dict[tuple[bytes, str, tuple[str, ...]], float]] = {}
+"""By hub, agency and types until when (seconds) it is known that there are many that it sees."""
+
+_TRIED: Final = 3
+"""How many other criteria are looked at, where the one to start from finds much."""
+
 _WRITTEN: Final = Statement(
     sa.select(reference.c.resource).where(reference.c.target == sa.bindparam("target")).limit(1)
 )
+
+
+class _Plan(NamedTuple):
+    """The way to a page, the criterion to start from (``Shape.lead``), and whether very much would
+    have to be looked at to count what it finds."""
+
+    way: Way
+    lead: int = -1
+    is_broad: bool = False
+
+
+class _Rows(NamedTuple):
+    """A page's rows, each ending with ``keys`` sort values, and whether there are more around."""
+
+    rows: list[Row]
+    keys: int
+    precedes: bool
+    follows: bool
 
 
 class Searches(Session):
@@ -41,30 +69,55 @@ class Searches(Session):
         query = self._narrowed(query)
         shape, values = shaped(query)
         count = min(query.count, LARGEST)
-        way = self._way(context, shape, values)
+        place = None if query.cursor is None else marks.read(self.secret, context, query)
+        way, lead, is_broad = _plan_of(place) or self._plan(context, shape, values)
+        shape = replace(shape, lead=lead)
         if count == 0:
             counted = statements.every(shape, _but_order(way))
             return Page((), self._counted(context, counted, values), None)
-        place = None if query.cursor is None else marks.read(self.secret, context, query)
-        rows, keys = self._page(context, shape, values, way, count, place)
-        more = len(rows) > count
+        found = self._between(context, shape, values, way, count, place)
         if place is not None:
             total = place.total
         elif query.total == "none":
             total = None
+        elif not found.follows:
+            total = len(found.rows)
+        elif is_broad and query.total == "cheap":
+            total = None
         else:
-            total = self._total(context, query, shape, values, way) if more else len(rows)
-        mark = None
-        if more:
-            end = marks.Place(total, list(rows[count - 1][-keys:]))
-            mark = marks.write(self.secret, context, query, end)
-        page = [Entry(row[0], row[1:-keys]) for row in rows[:count]]
+            total = self._total(context, query, shape, values, way)
+
+        def mark(row: Row, back: bool) -> str:
+            edge = marks.Place(total, list(row[-found.keys :]), back, way, lead)
+            return marks.write(self.secret, context, query, edge)
+
+        page = [Entry(row[0], row[1 : -found.keys]) for row in found.rows]
         return Page(
             tuple(stored(entry.row) for entry in page),
             total,
-            mark,
+            mark(found.rows[-1], False) if found.follows else None,
             tuple(stored(row) for row in self._included(context, query, page)),
+            mark(found.rows[0], True) if found.precedes else None,
         )
+
+    def _between(
+        self,
+        context: Context,
+        shape: Shape,
+        values: Sequence[Any],
+        way: Way,
+        count: int,
+        place: marks.Place | None,
+    ) -> _Rows:
+        """A page's rows. One back that meets the top is the first page, and as long."""
+        if place is not None and place.back:
+            rows, keys = self._page(context, shape, values, way, count, place)
+            if len(rows) >= count:
+                return _Rows(rows[count - 1 :: -1], keys, len(rows) > count, True)
+            place = None
+        rows, keys = self._page(context, shape, values, way, count, place)
+        precedes = place is not None and bool(rows)
+        return _Rows(rows[:count], keys, precedes, len(rows) > count)
 
     def _page(
         self,
@@ -75,29 +128,63 @@ class Searches(Session):
         count: int,
         place: marks.Place | None,
     ) -> tuple[list[Row], int]:
-        """Up to one row more than the page holds, each ending with so many sort values."""
-        statement, keys = statements.page(shape, way, place is not None)
+        """Up to one row more than the page holds, each ending with so many sort values.
+
+        Those before a place come in reverse.
+        """
+        start: From = "top" if place is None else "before" if place.back else "after"
+        if place and place.back and order.is_lacking(shape.sort, place.values[0]):
+            way = "start" if way == "order" else way  # that one has what has a value alone
+        statement, keys = statements.page(shape, way, start)
+        if place is not None and len(place.values) != keys:
+            raise marks.wrong()  # of a release that had another order
         here = {"count": count + 1, **order.place(place.values if place else ())}
         rows = self._rows(context, statement, values, here)
-        if way == "order" and len(rows) <= count:  # what has no value to sort by comes last
+        is_over = way == "order" and start != "before" and len(rows) <= count
+        if is_over and order.may_lack(shape.sort):  # what has no value to sort by comes last
             return self._page(context, shape, values, "start", count, place)
         return rows, keys
 
-    def _way(self, context: Context, shape: Shape, values: Sequence[Any]) -> Way:
+    def _plan(self, context: Context, shape: Shape, values: Sequence[Any]) -> _Plan:
         """From where it costs least: a search that finds little from there, another from what its
-        caller sees, where that is little, or else from the order that it asks for."""
+        caller sees, where that is little, or else from the order that it asks for or, where it
+        asks for none, the rows that it finds or all of the type."""
         if is_narrow(shape.criteria):
-            return "start"
-        start = statements.candidates(shape, FEW)
-        if start is not None and self._counted(context, start, values) < FEW:
-            return "start"
+            return _Plan("start")
+        broad = statements.broad_way(shape)
+        limit = FEW if broad in ("start", "rows") else SORTED
+        found = self._candidates(context, shape, values, limit)
+        if found < limit:
+            return _Plan("start", is_broad=found >= FEW)
+        for lead in others(shape.criteria)[:_TRIED] if found else ():
+            if self._candidates(context, replace(shape, lead=lead), values, FEW) < FEW:
+                return _Plan("start", lead)
         if not context.admin and self._sees_few(context, shape):
-            return "seen"
-        return "order" if order.is_streamed(shape.looked, shape.sort) else "start"
+            return _Plan("seen")
+        return _Plan(broad, is_broad=shape.start is not None)
+
+    def _candidates(
+        self, context: Context, shape: Shape, values: Sequence[Any], limit: int
+    ) -> float:
+        """How many there are to start from, counted no further than the limit."""
+        begins = statements.beginnings(shape, limit)
+        if begins is not None and self._counted(context, begins, values) == limit:
+            return limit  # there may be few, but it would take long to know
+        statement = statements.candidates(shape, limit)
+        return inf if statement is None else self._counted(context, statement, values)
 
     def _sees_few(self, context: Context, shape: Shape) -> bool:
-        (counts,) = self._rows(context, statements.seen(shape.types), (), {})
-        return sum(counts) <= FEW
+        """Whoever sees much isn't asked again for a while: it decides the way and nothing else."""
+        who, now = (self.secret, context.agency, shape.types), monotonic()
+        if _SEE_MUCH.get(who, 0) > now:
+            return False
+        ((own, given, among),) = self._rows(context, statements.seen(shape.types), (), {})
+        if own + given <= max(FEW, min(SEEN, among // 100)):
+            return True
+        if len(_SEE_MUCH) >= _MOST_WHO_SEE_MUCH:
+            _SEE_MUCH.clear()
+        _SEE_MUCH[who] = now + _WHILE
+        return False
 
     def _narrowed(self, query: Query) -> Query:
         """Without the absolute spelling of a reference where nobody wrote it so: most never are."""
@@ -126,12 +213,7 @@ class Searches(Session):
         if query.total == "accurate":
             return self._counted(context, statements.every(shape, way), values)
         counted = self._counted(context, statements.some(shape, way), values)
-        if counted > CHEAP:
-            return None
-        start = statements.candidates(shape, EXAMINED) if way == "start" else None
-        if start is not None and self._counted(context, start, values) == EXAMINED:
-            return None  # those that weren't looked at may hold more
-        return counted
+        return counted if counted <= CHEAP else None
 
     def _counted(self, context: Context, statement: Statement, values: Sequence[Any]) -> int:
         return int(self._rows(context, statement, values, {})[0][0])
@@ -156,6 +238,11 @@ class Searches(Session):
         return list(self.link.select(statement, self.who(context)))
 
 
+def _plan_of(place: marks.Place | None) -> _Plan | None:
+    """How a page was found; its total goes with the place."""
+    return _Plan(cast(Way, place.way), place.lead) if place and place.way else None
+
+
 def _but_order(way: Way) -> Way:
     """No order helps to count."""
-    return "start" if way == "order" else way
+    return way if way == "seen" else "start"

@@ -23,6 +23,8 @@ from gateway.fhir.query import (
     Criterion,
     DateValue,
     Has,
+    Near,
+    NearValue,
     NumberValue,
     QuantityValue,
     Query,
@@ -123,6 +125,9 @@ def _lifted(condition: Condition, slot: _Put) -> Condition:
             return replace(condition, id=slot(condition.id), url=_unless(condition.url, slot))
         case Words():
             return replace(condition, asked=slot(condition.asked), late=())
+        case Near():
+            near = tuple(_near(value, slot) for value in condition.values)
+            return replace(condition, values=near, late=None)
 
 
 def _criterion(criterion: Criterion, slot: _Put) -> Criterion:
@@ -159,6 +164,11 @@ def _quantity(value: QuantityValue, slot: _Put) -> QuantityValue:
     bounds = (slot(value.value), slot(value.low), slot(value.high))
     named = (_unless(value.system, slot), _unless(value.code, slot))
     return QuantityValue(value.prefix, *bounds, *named)
+
+
+def _near(value: NearValue, slot: _Put) -> NearValue:
+    cubes = tuple(map(slot, value.cubes))
+    return NearValue(slot(value.x), slot(value.y), slot(value.z), slot(value.chord), cubes)
 
 
 def _uri(value: UriValue, slot: _Put) -> UriValue:
