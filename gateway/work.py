@@ -6,7 +6,8 @@ whatever a crash left unwoken (the reconciler). It is the only module that knows
 
 All of it runs on one event loop in a thread of its own, so that a slow receiver costs a suspended
 coroutine and nobody's turn. DBOS remembers each drain, not each message: a drain is idempotent,
-and one that a crash cut off is woken again at the next start.
+and one that a crash cut off is woken again at the next start. Whoever is woken at about the same
+time is drained in one workflow, each for itself: a workflow costs as much as several deliveries.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import uvloop
@@ -40,7 +43,17 @@ VERSION: Final = "1"
 """Of the drain workflow's shape, so that a new release goes on with what an old one left."""
 
 PAUSE: Final = 0.05
-"""Seconds between two drains of a subscriber that is woken again and again."""
+"""Seconds from the beginning of a drain to the next of a subscriber that is woken meanwhile."""
+
+EACH: Final = 0.0005
+"""Seconds that the pause is long for each who pauses, if that is more: looking at a thousand
+subscribers over and over would leave nothing for whoever writes what they are told of."""
+
+GATHER: Final = 0.02
+"""Seconds between the beginnings of two workflows: who is woken meanwhile goes with the next."""
+
+MOST: Final = 500
+"""How many subscribers one workflow drains."""
 
 _THREADS: Final = 32
 _SWEEP: Final = 1000
@@ -59,11 +72,15 @@ class Work:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._woken: dict[str, None] = {}
+        self._running: dict[str, str] = {}
         self._again: set[str] = set()
+        self._pausing = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._started: set[str] = set()
         self._drains: set[asyncio.Task[Any]] = set()
+        self._workflows: set[asyncio.Task[None]] = set()
+        self._gathering: asyncio.Task[None] | None = None
         self._reconciler: asyncio.Task[None] | None = None
 
     def start(
@@ -114,15 +131,17 @@ class Work:
         return True
 
     def _begin(self, call: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.get_running_loop().create_task(self._recorded(call), context=Context())
+        task = asyncio.get_running_loop().create_task(
+            self._recorded(call, "a call of work failed"), context=Context()
+        )
         self._drains.add(task)
         task.add_done_callback(self._drains.discard)
 
-    async def _recorded(self, call: Callable[[], Awaitable[None]]) -> None:
+    async def _recorded(self, call: Callable[[], Awaitable[None]], text: str) -> None:
         try:
             await call()
         except Exception as error:  # noqa: BLE001 - recorded; the reconciler finds what it left
-            _record("a call of work failed", error)
+            _record(text, error)
 
     def _serve(self, ready: Future[None]) -> None:
         """The thread: launch DBOS from inside the loop, which it then adopts, and run."""
@@ -150,8 +169,8 @@ class Work:
         _quiet()
 
         @DBOS.workflow(name="drain")
-        async def drain(subscriber: str) -> None:
-            await self._work(subscriber)
+        async def drain(*subscribers: str) -> None:
+            await self._work(subscribers)
 
         self._workflow = drain
         DBOS.launch()
@@ -171,9 +190,10 @@ class Work:
         """Wait for the drains in hand; those cut off stay pending with DBOS and are recovered."""
         for timer in self._timers.values():
             timer.cancel()
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=timeout)
-        late = [*self._drains, *self._running.values(), *filter(None, [self._reconciler])]
+        if self._workflows:
+            await asyncio.wait(self._workflows, timeout=timeout)
+        mine = filter(None, [self._gathering, self._reconciler])
+        late = [*self._drains, *self._workflows, *mine]
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -186,11 +206,26 @@ class Work:
             return
         if subscriber in self._running:
             self._again.add(subscriber)
-        else:
+            return
+        self._woken[subscriber] = None
+        if self._gathering is None or self._gathering.done():
             # A fresh context: a wake that comes out of a drain mustn't become that drain's child.
-            self._running[subscriber] = asyncio.get_running_loop().create_task(
-                self._keep_draining(subscriber), context=Context()
+            self._gathering = asyncio.get_running_loop().create_task(
+                self._gather(), context=Context()
             )
+
+    async def _gather(self) -> None:
+        """Begin workflows as long as somebody is woken: the first at once, others in time."""
+        while self._woken and not self._stopping:
+            some = list(islice(self._woken, MOST))
+            workflow = str(uuid.uuid4())
+            for subscriber in some:
+                del self._woken[subscriber]
+                self._running[subscriber] = workflow
+            task = asyncio.get_running_loop().create_task(self._once(workflow, some))
+            self._workflows.add(task)
+            task.add_done_callback(self._workflows.discard)
+            await asyncio.sleep(GATHER)
 
     def _later(self, subscriber: str, at: datetime) -> None:
         loop = asyncio.get_running_loop()
@@ -202,51 +237,66 @@ class Work:
             known.cancel()
         self._timers[subscriber] = loop.call_at(due, self._wake, subscriber)
 
-    async def _keep_draining(self, subscriber: str) -> None:
-        """Drain, and again while wakes came meanwhile."""
-        try:
-            while not self._stopping:
-                self._again.discard(subscriber)
-                await self._once(subscriber)
-                if subscriber not in self._again:
-                    break
-                # Under load wakes come with every commit: one drain takes up many of them.
-                await asyncio.sleep(PAUSE)
-        finally:
-            self._again.discard(subscriber)
-            del self._running[subscriber]
-
-    async def _once(self, subscriber: str) -> None:
-        """One durable drain. A failure is on record; the reconciler comes back to it."""
+    async def _once(self, workflow: str, subscribers: Sequence[str]) -> None:
+        """One durable workflow. A failure is on record; the reconciler comes back to it."""
         from dbos import DBOS, SetWorkflowID
 
-        workflow = str(uuid.uuid4())
         self._started.add(workflow)
         try:
             with SetWorkflowID(workflow):
-                handle = await DBOS.start_workflow_async(self._workflow, subscriber)
+                handle = await DBOS.start_workflow_async(self._workflow, *subscribers)
             await handle.get_result()
         except Exception as error:  # noqa: BLE001 - recorded; work goes on for everybody else
-            _record("a drain couldn't be run", error)
+            _record("drains couldn't be run", error)
         finally:
             self._started.discard(workflow)
+            for subscriber in subscribers:
+                self._ended(subscriber, workflow)
 
-    async def _work(self, subscriber: str) -> None:
+    async def _work(self, subscribers: Sequence[str]) -> None:
         """The workflow. One that DBOS recovered from a crash queues like any other wake."""
         from dbos import DBOS
 
-        if DBOS.workflow_id not in self._started:
-            self._wake(subscriber)
+        workflow = DBOS.workflow_id
+        if workflow not in self._started:
+            for subscriber in subscribers:
+                self._wake(subscriber)
             return
         task = asyncio.current_task()
         assert task is not None
         self._drains.add(task)
         try:
-            await self._drain(subscriber)
-        except Exception as error:  # noqa: BLE001 - recorded by kind: DBOS would log the values
-            _record("a drain failed", error)
+            await asyncio.gather(*(self._keep_draining(each, workflow) for each in subscribers))
         finally:
             self._drains.discard(task)
+
+    async def _keep_draining(self, subscriber: str, workflow: str) -> None:
+        """Drain, and again while wakes came meanwhile. It waits for nobody else's."""
+        try:
+            while True:
+                began = asyncio.get_running_loop().time()
+                self._again.discard(subscriber)
+                await self._recorded(partial(self._drain, subscriber), "a drain failed")
+                if self._stopping or subscriber not in self._again:
+                    break
+                await self._pause(began)
+        finally:
+            self._ended(subscriber, workflow)
+
+    async def _pause(self, began: float) -> None:
+        """Under load wakes come with every commit: one drain takes up many of them."""
+        self._pausing += 1
+        try:
+            pause = max(PAUSE, EACH * self._pausing)
+            await asyncio.sleep(began + pause - asyncio.get_running_loop().time())
+        finally:
+            self._pausing -= 1
+
+    def _ended(self, subscriber: str, workflow: str) -> None:
+        """It may be woken anew, unless it is already."""
+        if self._running.get(subscriber) == workflow:
+            del self._running[subscriber]
+            self._again.discard(subscriber)
 
     async def _reconcile(self) -> None:
         """At start and every ``reconcile_every`` seconds: wake whoever is behind."""

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,31 @@ def test_a_hundred_stuck_subscribers_hold_nobody_up(start: Callable[..., Work]) 
     stuck.set()
 
 
+def test_whoever_is_woken_at_once_shares_a_workflow_and_waits_for_nobody_in_it(
+    start: Callable[..., Work], settings: Settings
+) -> None:
+    stuck = threading.Event()
+    drained: Counter[str] = Counter()
+
+    async def drain(subscriber: str) -> None:
+        drained[subscriber] += 1
+        while subscriber == "stuck" and not stuck.is_set():
+            await asyncio.sleep(0.01)
+
+    work = start(drain)
+    work.wake("first")
+    for number in range(200):
+        work.wake(str(number))
+    work.wake("stuck")
+    until(lambda: len(drained) == 202)
+    assert len(_workflows(settings)) <= 2
+    for times in (2, 3):
+        work.wake("7")
+        until(partial(lambda times: drained["7"] >= times, times))
+    assert drained["stuck"] == 1
+    stuck.set()
+
+
 def test_a_drain_that_fails_is_logged_without_values_and_hinders_nothing(
     start: Callable[..., Work], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -264,11 +290,14 @@ def test_a_drain_cut_off_by_stop_is_taken_up_at_the_next_start(settings: Setting
     work.start(stuck, nobody)
     work.wake("a")
     assert entered.wait(10)
+    for other in ("b", "c", "d"):
+        work.wake(other)
+    until(lambda: len(_workflows(settings)) == 2)
     work.stop(0.1)
-    assert _workflows(settings) == ["PENDING"]
+    assert _workflows(settings) == ["PENDING"] * 2
     again = Work(settings)
     again.start(drain, nobody)
-    until(lambda: drained == ["a"])
+    until(lambda: sorted(drained) == ["a", "b", "c", "d"])
     until(lambda: _workflows(settings) == [])
     again.stop(5)
 

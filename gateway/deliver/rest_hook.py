@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cache, lru_cache
 from typing import Final
 
 import aiohttp
@@ -39,14 +40,20 @@ REFUSALS: Final = frozenset({400, 406, 409, 411, 413, 414, 415, 422, 431})
 
 _READ: Final = 64 * 1024  # of an answer's body, so that its connection can be used again
 _SCHEMES: Final = ("http", "https")
+_KNOWN: Final = 4096  # endpoints whose words needn't be looked through again
+_TIMEOUT: Final = {"connect": CONNECT}  # the whole has TOTAL
 
 
 class RestHook:
-    """One HTTP client for all rest-hook subscribers; made and used on one event loop."""
+    """One transport for all rest-hook subscribers; made and used on one event loop.
+
+    httpx's client around it would look for cookies, redirects and credentials that there are none
+    of, at twice the price of the request.
+    """
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._client = _client(guard)
+        self._transport = _transport(guard)
+        self._endpoint = lru_cache(_KNOWN)(lambda url: guard.endpoint(url, _SCHEMES))
 
     async def send(self, subscriber: Subscriber, notice: Notice, secret: str) -> None:
         """Notify once, by PUT of the resource that the notice is of, else by POST.
@@ -54,11 +61,10 @@ class RestHook:
         Returns on 2xx. Raises Failure: permanent on 410 and for an endpoint that may not be
         called, with ``retry_after`` where a 429 or 503 says so. A redirect is a failure.
         """
-        endpoint = self._guard.endpoint(subscriber.endpoint, _SCHEMES)
-        request = self._request(endpoint, subscriber, notice, secret)
+        request = _request(self._endpoint(subscriber.endpoint), subscriber, notice, secret)
         try:
             async with asyncio.timeout(min(subscriber.timeout or TOTAL, TOTAL)):
-                response = await self._client.send(request, stream=True)
+                response = await self._transport.handle_async_request(request)
                 await _finish(response)
         except (httpx.HTTPError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Failure(_why(error), place=PLACE) from None
@@ -67,21 +73,24 @@ class RestHook:
 
     async def close(self) -> None:
         """Close the connections that are kept for the next delivery."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
-    def _request(
-        self, endpoint: Endpoint, subscriber: Subscriber, notice: Notice, secret: str
-    ) -> httpx.Request:
-        headers = [_header(line) for line in subscriber.headers]
-        headers += signature(secret, notice.id, notice.body or b"", datetime.now(UTC)).items()
-        if notice.media_type:
-            headers.append(("content-type", notice.media_type))
-        if notice.hops:
-            headers.append((HOPS, str(notice.hops)))
-        method, url = "POST", httpx.URL(endpoint.url)
-        if notice.resource:
-            method, url = "PUT", _resource_url(endpoint.url, notice.resource)
-        return self._client.build_request(method, url, headers=headers, content=notice.body)
+
+def _request(
+    endpoint: Endpoint, subscriber: Subscriber, notice: Notice, secret: str
+) -> httpx.Request:
+    headers = [_header(line) for line in subscriber.headers]
+    headers += signature(secret, notice.id, notice.body or b"", datetime.now(UTC)).items()
+    if notice.media_type:
+        headers.append(("content-type", notice.media_type))
+    if notice.hops:
+        headers.append((HOPS, str(notice.hops)))
+    method, url = "POST", endpoint.url
+    if notice.resource:
+        method, url = "PUT", _resource_url(endpoint.url, notice.resource)
+    return httpx.Request(
+        method, url, headers=headers, content=notice.body, extensions={"timeout": _TIMEOUT}
+    )
 
 
 def signature(secret: str, delivery: str, body: bytes, at: datetime) -> Mapping[str, str]:
@@ -94,9 +103,15 @@ def signature(secret: str, delivery: str, body: bytes, at: datetime) -> Mapping[
     }
 
 
-def _client(guard: Guard) -> httpx.AsyncClient:
-    """A client without redirects, cookies or proxies, whose every socket the guard has seen."""
-    context = httpx.create_ssl_context(trust_env=False)
+@cache
+def trusted() -> ssl.SSLContext:
+    """Whom https trusts, for all of a process: reading it takes as long as fifty deliveries."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _transport(guard: Guard) -> AiohttpTransport:
+    """Without redirects, cookies or proxies; the guard sees every socket before it connects."""
+    context = trusted()
 
     def guarded(info: aiohttp.AddrInfoType) -> socket.socket:
         guard.check(str(info[4][0]))
@@ -111,18 +126,12 @@ def _client(guard: Guard) -> httpx.AsyncClient:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"user-agent": "care-gateway", "accept": "*/*"},
             skip_auto_headers=("Content-Type",),
             trust_env=False,
         )
 
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session, trust_env=False),
-        timeout=httpx.Timeout(TOTAL, connect=CONNECT),
-        headers={"user-agent": "care-gateway", "accept": "*/*"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
-        trust_env=False,
-    )
+    return AiohttpTransport(verify=context, client=session, trust_env=False)
 
 
 async def _finish(response: httpx.Response) -> None:
@@ -137,9 +146,10 @@ async def _finish(response: httpx.Response) -> None:
         await response.aclose()
 
 
-def _resource_url(base: str, path: str) -> httpx.URL:
-    url = httpx.URL(base)
-    return url.copy_with(path=f"{url.path.rstrip('/')}/{path}")
+def _resource_url(base: str, path: str) -> str:
+    """An endpoint may have a query, which stays at the end."""
+    place, mark, query = base.partition("?")
+    return f"{place.rstrip('/')}/{path}{mark}{query}"
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 import structlog
@@ -26,6 +27,8 @@ from gateway.deliver.notice import Notice
 from gateway.deliver.retry import Policy, next_attempt
 from gateway.errors import GatewayError, Gone, Internal, NotFound, Unavailable
 from gateway.model import Context, Delivery, Subscriber
+from gateway.outgoing.notifying import Made
+from gateway.outgoing.noting import Note, Notes, Noting, noted
 from gateway.outgoing.standing import give_up
 from gateway.protect.keys import webhook_secret
 from gateway.settings import Settings
@@ -40,30 +43,8 @@ BUILDS: Final = 3
 GREETING: Final = 60.0
 """Seconds for which a handshake is tried: whoever asked for it is waiting to hear."""
 
-
-Notes = list[Future[None]]
-"""Notes that were begun, in order."""
-
-
-async def noted(notes: Notes) -> None:
-    """Wait until all are on disk, and begin a new list. Raises what the first to fail did."""
-    begun, notes[:] = list(notes), []
-    for each in begun:
-        await asyncio.wrap_future(each)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What one attempt is about: the deliveries that it carries, and the notice, or why there is
-    none: NotFound and Gone say that the right to it has ended, others that it can't be made.
-
-    Without deliveries it is the subscriber's alone: a handshake, a heartbeat. ``hidden`` are the
-    ids of those of which the notice tells no more than that they happened: the right has ended.
-    """
-
-    deliveries: tuple[Delivery, ...]
-    notice: Notice | GatewayError
-    hidden: frozenset[str] = frozenset()
+AWAY: Final = 50
+"""How many notes of a subscriber may be on their way to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +75,7 @@ class Attempts:
         self._refused = timedelta(seconds=settings.retry_refused)
         self._later = later
         self._wake = wake
+        self._noting = Noting(hub, self._settle)
 
     async def __call__(
         self, told: Subscriber, made: Made, fence: int | None = None, notes: Notes | None = None
@@ -103,24 +85,32 @@ class Attempts:
         With ``notes`` the note of a success is only begun: ``noted`` waits for all of them. Raises
         Conflict where the ``fence`` has passed on, Unavailable.
         """
-        begun: Notes = [] if notes is None else notes
-        if isinstance(made.notice, NotFound | Gone):
-            begun.append(self._hub.submit(lambda tx: self._withhold(tx, told, made, fence)))
-        elif isinstance(made.notice, GatewayError):
+        begun: Notes = deque() if notes is None else notes
+        fault = await self._tried(told, made)
+        if fault is not None:
             await noted(begun)
-            return await self._failed(told, made, Fault(made.notice, sent=False), fence)
-        else:
-            try:
-                await self._send(told, made.notice)
-            except GatewayError as error:
-                await noted(begun)
-                return await self._failed(told, made, Fault(error, sent=True), fence)
-            begun.append(self._hub.submit(lambda tx: self._done(tx, told, made, fence)))
-        if notes is None or told.is_closing:
-            await noted(begun)
+            return await self._failed(told, made, fault, fence)
+        begun.append(self._noting(Note(told, made, fence)))
+        await noted(begun, AWAY if notes is not None and not told.is_closing else 0)
         if told.is_closing:
             self._wake({each.event.type for each in made.deliveries})
         return True
+
+    async def close(self) -> None:
+        """Wait for the notes that are being written."""
+        await self._noting.close()
+
+    async def _tried(self, told: Subscriber, made: Made) -> Fault | None:
+        """What went wrong. Where the right has ended, there is nothing to try."""
+        if isinstance(made.notice, NotFound | Gone):
+            return None
+        if isinstance(made.notice, GatewayError):
+            return Fault(made.notice, sent=False)
+        try:
+            await self._send(told, made.notice)
+        except GatewayError as error:
+            return Fault(error, sent=True)
+        return None
 
     async def _send(self, told: Subscriber, notice: Notice) -> None:
         try:
@@ -131,18 +121,24 @@ class Attempts:
             fault = Failure(str(Internal(error)), refused=True)
             raise fault from None
 
-    async def _write(self, unit: Callable[[Transaction], object]) -> None:
-        await asyncio.wrap_future(self._hub.submit(unit))
-
-    def _done(self, tx: Transaction, told: Subscriber, made: Made, fence: int | None) -> None:
+    def _settle(self, tx: Transaction, notes: Sequence[Note]) -> None:
+        """Note what one subscriber took, or may no longer see."""
         now = datetime.now(UTC)
-        for each in made.deliveries:
-            tx.delivered(each, now, fence=fence)
-            _audit(tx, told, each, "denied" if each.id in made.hidden else "success")
+        for ended, some in groupby(notes, key=lambda each: isinstance(each.made.notice, Exception)):
+            (self._withhold if ended else self._done)(tx, list(some), now)
+
+    def _done(self, tx: Transaction, notes: Sequence[Note], now: datetime) -> None:
+        told, fence = notes[-1].told, notes[-1].fence
+        taken = [each for note in notes for each in note.made.deliveries]
+        hidden = frozenset[str]().union(*(note.made.hidden for note in notes))
+        if taken:
+            tx.delivered(taken, now, fence=fence)
+        else:
+            tx.well(told.id)
+        for each in taken:
+            _audit(tx, told, each, "denied" if each.id in hidden else "success")
             if told.is_closing:
                 self._note(tx, told, each, now)
-        if not made.deliveries:
-            tx.well(told.id)
         if told.heartbeat:
             tx.told(told.id, now)
 
@@ -156,24 +152,21 @@ class Attempts:
         except GatewayError as error:
             log.warning("attempts.unnoted", **error.log())
 
-    def _withhold(self, tx: Transaction, told: Subscriber, made: Made, fence: int | None) -> None:
-        for each in made.deliveries:
-            tx.withheld(each, datetime.now(UTC), fence=fence)
-            _audit(tx, told, each, "denied")
+    def _withhold(self, tx: Transaction, notes: Sequence[Note], now: datetime) -> None:
+        for note in notes:
+            for each in note.made.deliveries:
+                tx.withheld(each, now, fence=note.fence)
+                _audit(tx, note.told, each, "denied")
 
     async def _failed(self, told: Subscriber, made: Made, fault: Fault, fence: int | None) -> bool:
         """Put it off, set it aside or give the subscriber up; whether the rest may go on."""
         chance = random.random()
-        noted: list[bool | datetime] = []
-
-        def unit(tx: Transaction) -> None:
-            noted[:] = [self._fail(tx, told, made, fault, chance, fence)]
-
-        await self._write(unit)
-        if isinstance(noted[0], datetime):
-            self._later(told.id, noted[0])
+        note = self._hub.submit(lambda tx: self._fail(tx, told, made, fault, chance, fence))
+        again = await asyncio.wrap_future(note)
+        if isinstance(again, datetime):
+            self._later(told.id, again)
             return False
-        return noted[0]
+        return again
 
     def _fail(
         self,

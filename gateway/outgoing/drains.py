@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,35 +20,43 @@ from typing import Final
 from gateway.closing import Closings
 from gateway.deliver import Doors, Outfit
 from gateway.deliver.endpoint import Guard
-from gateway.errors import Conflict, GatewayError, Internal, Unavailable
+from gateway.deliver.rest_hook import trusted
+from gateway.errors import Conflict, Unavailable
 from gateway.fhir.topics import Topics
 from gateway.members import Members
-from gateway.model import Delivery, Event, Stored, Subscriber
-from gateway.outgoing.attempts import Attempts, Made, Notes, noted
+from gateway.model import Delivery, Subscriber
+from gateway.outgoing import reading
+from gateway.outgoing.attempts import Attempts
 from gateway.outgoing.following import Following
 from gateway.outgoing.leases import Lease, Leases
 from gateway.outgoing.letters import Letters
-from gateway.outgoing.notifying import Notifying, groups
+from gateway.outgoing.notifying import Made, Notifying
+from gateway.outgoing.noting import Notes, noted
+from gateway.outgoing.reading import Reading
 from gateway.outgoing.standing import begin, end
+from gateway.outgoing.together import Together
 from gateway.settings import Settings
 from gateway.store import Hub
-from gateway.store.outbox import BATCH
 from gateway.store.subscribers import Standing
 from gateway.work import Work
-
-DUE: Final = 50
-"""How many deliveries are taken up at a time."""
 
 ELSEWHERE: Final = timedelta(seconds=0.25)
 """After so long a subscriber is looked at again that another process drained."""
 
 AHEAD: Final = 8
-"""How many notices are made at a time."""
+"""How many notices of a subscriber are made at a time."""
+
+MOST: Final = 16
+"""For how many subscribers they are made at a time."""
 
 FRESH: Final = 0.5
 """Seconds for which a right counts that was asked: what waited longer is made anew."""
 
-Due = list[tuple[Subscriber, Sequence[Delivery]]]
+Due = Sequence[Sequence[Delivery]]
+"""Deliveries in order, those that go together together."""
+
+Fresh = tuple[list[Made], float]
+"""Notices, and when on the loop's clock the rights to them were asked."""
 
 
 class Outgoing:
@@ -64,14 +73,19 @@ class Outgoing:
     ) -> None:
         self._hub = hub
         self._work = work
+        if work is not None:
+            trusted()  # now, and not with the first delivery
         outfit = Outfit.of(settings)
         self._doors = Doors(guard, outfit)
         self.sockets = outfit.sockets
         closings = Closings(hub, members)
         self.following = Following(hub, closings, topics)
         letters = Letters(hub.secret, settings.root, settings.link_for)
-        self.notifying = Notifying(hub, closings, letters, topics, f"{settings.root}/fhir")
+        self.notifying = Notifying(closings, letters, topics, f"{settings.root}/fhir")
         self._attempts = Attempts(hub, self._doors, closings, settings, self._later, self.wake)
+        self._look = Together(Reading(hub, self.following, self._is_open), reading.MOST)
+        self._make = Together(self._made_of, MOST)
+        self._word = Together(self._made_of, 1)  # hl7apy takes long: in nobody's company
         self._leases = Leases(hub)
         self._concerned: dict[str, list[str]] | None = None
         self._touched: set[str] = set()
@@ -122,25 +136,28 @@ class Outgoing:
                 self._later(subscriber, datetime.now(UTC) + ELSEWHERE)
 
     async def _drain(self, subscriber: str, lease: Lease) -> None:
-        told = await self._greeted(subscriber)
-        if told is None:
-            return
         more = True
         while more:
-            more, due = await asyncio.to_thread(self._next, subscriber, lease)
-            if not await self._sent(due, lease):
+            look = await self._look((subscriber, lease.fence))
+            more = look.more
+            if look.standing is None or not await self._is_ready(look.standing):
+                return
+            told = look.standing.subscriber
+            if told.status == "requested":  # it was greeted
+                more = True
+            elif not await self._sent(told, look.due, lease):
                 return
         if told.heartbeat:
             await self._beat(subscriber)
 
-    async def _sent(self, due: Due, lease: Lease) -> bool:
+    async def _sent(self, told: Subscriber, due: Due, lease: Lease) -> bool:
         """Send these one after another; False where one failed and the rest must wait.
 
         What was taken is noted while the next is on its way: a crash may send up to so many again.
         """
-        notes: Notes = []
+        notes: Notes = deque()
         try:
-            async for told, made in self._made(due):
+            async for made in self._made(told, due):
                 await lease.renew()
                 if not await self._attempts(told, made, lease.fence, notes):
                     return False
@@ -148,45 +165,59 @@ class Outgoing:
             await noted(notes)
         return True
 
-    async def _made(self, due: Due) -> AsyncIterator[tuple[Subscriber, Made]]:
+    async def _made(self, told: Subscriber, due: Due) -> AsyncIterator[Made]:
         """Each as it may be seen right before it goes, some of them made at a time."""
+        make = self._word if told.is_closing else self._make
         for start in range(0, len(due), AHEAD):
             some = due[start : start + AHEAD]
-            made = await asyncio.to_thread(self._make, some)
-            at = time.monotonic()
-            for number, (told, _) in enumerate(some):
+            made, at = await make((told, some))
+            for number in range(len(some)):
                 if time.monotonic() - at > FRESH:
-                    made[number] = (await asyncio.to_thread(self._make, some[number:][:1]))[0]
-                yield told, made[number]
+                    (made[number],), _ = await make((told, some[number : number + 1]))
+                yield made[number]
 
-    def _make(self, some: Due) -> list[Made]:
-        return [self.notifying.made(told, group) for told, group in some]
+    def _made_of(self, asked: Sequence[tuple[Subscriber, Due]]) -> list[Fresh | Exception]:
+        """Notices for each, out of one snapshot; where it fails, each out of its own."""
+        at = time.monotonic()
+        try:
+            with self._hub.read() as reader:
+                return [
+                    ([self.notifying.made(reader, told, group) for group in due], at)
+                    for told, due in asked
+                ]
+        except Unavailable as error:
+            return [error] if len(asked) == 1 else [self._made_of([one])[0] for one in asked]
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, once what is under way in threads has ended."""
+        await asyncio.gather(self._look.close(), self._make.close(), self._word.close())
+        await self._attempts.close()
+        await self._leases.close()
         await self._doors.close()
 
     # --- what isn't an event ---------------------------------------------------------------------
 
-    async def _greeted(self, id: str) -> Subscriber | None:
-        """The subscriber, if it is to be sent to, now that its end or beginning is seen to."""
-        standing = await asyncio.to_thread(self._standing, id)
-        if standing is None:
-            return None
-        told = standing.subscriber
-        if told.until is not None and told.until <= datetime.now(UTC):
+    def _is_open(self, told: Subscriber) -> bool:
+        """Whether it may be sent to: its end hasn't come, and there is somebody to hear it."""
+        ended = told.until is not None and told.until <= datetime.now(UTC)
+        return not ended and (told.channel != "websocket" or bool(self.sockets.bound(told.id)))
+
+    async def _is_ready(self, standing: Standing) -> bool:
+        """Whether to go on with it, now that its end or beginning is seen to."""
+        told, now = standing.subscriber, datetime.now(UTC)
+        if told.until is not None and told.until <= now:
             await self._marked(partial(end, told=told))
-            return None
-        if told.channel == "websocket" and not self.sockets.bound(id):
-            return None
+            return False
+        if not self._is_open(told):
+            return False
         if told.status != "requested":
-            return told
-        if standing.retry_at is not None and standing.retry_at > datetime.now(UTC):
-            return None
+            return True
+        if standing.retry_at is not None and standing.retry_at > now:
+            return False
         if not await self._attempts(told, self.notifying.said(standing, "handshake")):
-            return None
+            return False
         await self._marked(partial(begin, told=told))
-        return told
+        return True
 
     async def _marked(self, unit: partial[None]) -> None:
         await asyncio.wrap_future(self._hub.submit(unit))
@@ -225,32 +256,3 @@ class Outgoing:
     def _standing(self, id: str) -> Standing | None:
         with self._hub.read() as reader:
             return reader.standing(id)
-
-    def _next(self, id: str, lease: Lease) -> tuple[bool, Due]:
-        """Read on, and what is due now; whether more may be there, unread or undue."""
-        standing = self._standing(id)
-        if standing is None:
-            return False, []
-        judge = partial(self._judge, standing.subscriber)
-        read = self._hub.advance(id, judge, limit=BATCH, fence=lease.fence)
-        due = self._due(id)
-        return read == BATCH or sum(len(group) for _, group in due) == DUE, due
-
-    def _judge(self, told: Subscriber, event: Event, stored: Stored) -> bool | GatewayError:
-        """Whether it concerns the subscriber, or why nobody can say."""
-        try:
-            return self.following.concerns(told, event, stored)
-        except Unavailable:
-            raise
-        except GatewayError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - recorded by its kind: it is set aside
-            return Internal(error)
-
-    def _due(self, id: str) -> Due:
-        with self._hub.read() as reader:
-            standing = reader.standing(id)
-            if standing is None:
-                return []
-            told = standing.subscriber
-            return [(told, each) for each in groups(told, reader.due(id, datetime.now(UTC), DUE))]

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.errors import Conflict
-from gateway.store import Hub
+from gateway.outgoing.together import Together
+from gateway.store import Hub, Transaction
 
 KEEP: Final = timedelta(seconds=90)
 """How long a lease is good for without being renewed; an attempt takes 30 seconds at most."""
 
 RENEW: Final = timedelta(seconds=20)
 """After so long it is renewed."""
+
+MOST: Final = 32
+"""How many are given, or ended, at a time."""
 
 
 class Lease:
@@ -45,11 +49,13 @@ class Lease:
 
 
 class Leases:
-    """Leases of one process."""
+    """Leases of one process: those that are asked for at once are given in one transaction."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._holder = uuid.uuid4().hex
+        self._take = Together(self._taken, MOST)
+        self._end = Together(self._ended, MOST)
 
     @asynccontextmanager
     async def of(self, subscriber: str) -> AsyncIterator[Lease | None]:
@@ -58,13 +64,33 @@ class Leases:
         if not self._hub.shared:
             yield Lease(self._hub, subscriber, None, now)
             return
-        taken = self._hub.submit(lambda tx: tx.lease(subscriber, self._holder, now, now + KEEP))
-        fence = await asyncio.wrap_future(taken)
+        fence = await self._take(subscriber)
         if fence is None:
             yield None
             return
         try:
             yield Lease(self._hub, subscriber, fence, now)
         finally:
-            ended = self._hub.submit(lambda tx: tx.release(subscriber, fence))
-            await asyncio.wrap_future(ended)
+            await self._end((subscriber, fence))
+
+    async def close(self) -> None:
+        """Wait for what is being given or ended."""
+        await asyncio.gather(self._take.close(), self._end.close())
+
+    def _taken(self, asked: Sequence[str]) -> list[int | Exception | None]:
+        now = datetime.now(UTC)
+
+        def unit(tx: Transaction) -> dict[str, int | None]:
+            # In one order, or two processes that take the same wait for each other.
+            return {each: tx.lease(each, self._holder, now, now + KEEP) for each in sorted(asked)}
+
+        fences = self._hub.write(unit)
+        return [fences[each] for each in asked]
+
+    def _ended(self, leases: Sequence[tuple[str, int]]) -> list[Exception | None]:
+        def unit(tx: Transaction) -> None:
+            for subscriber, fence in sorted(leases):
+                tx.release(subscriber, fence)
+
+        self._hub.write(unit)
+        return [None] * len(leases)

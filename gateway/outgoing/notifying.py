@@ -23,10 +23,9 @@ from gateway.fhir.notification import Entry, Happening, Kind, State, bundle
 from gateway.fhir.search import parse_query
 from gateway.fhir.topics import Topic, Topics
 from gateway.model import Content, Context, Delivery, Event, Stored, Subscriber
-from gateway.outgoing.attempts import Made
 from gateway.outgoing.letters import Letters
 from gateway.protect.least import shown
-from gateway.store import Hub, Reader
+from gateway.store import Reader
 from gateway.store.subscribers import Standing
 
 FHIR: Final = "application/fhir+json"
@@ -35,25 +34,36 @@ ROUND: Final = 3
 """How many hubs pass an update on; then two that undo each other's writing come to an end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one attempt is about: the deliveries that it carries, and the notice, or why there is
+    none: NotFound and Gone say that the right to it has ended, others that it can't be made.
+
+    Without deliveries it is the subscriber's alone: a handshake, a heartbeat. ``hidden`` are the
+    ids of those of which the notice tells no more than that they happened: the right has ended.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    notice: Notice | GatewayError
+    hidden: frozenset[str] = frozenset()
+
+
 class Notifying:
     """Makes notices out of the hub. ``base`` is the FHIR base URL as others reach it."""
 
-    def __init__(
-        self, hub: Hub, closings: Closings, letters: Letters, topics: Topics, base: str
-    ) -> None:
-        self._hub = hub
+    def __init__(self, closings: Closings, letters: Letters, topics: Topics, base: str) -> None:
         self._closings = closings
         self._letters = letters
         self._topics = topics
         self._base = base
 
-    def made(self, told: Subscriber, deliveries: Sequence[Delivery]) -> Made:
+    def made(self, reader: Reader, told: Subscriber, deliveries: Sequence[Delivery]) -> Made:
         """One notice of these deliveries, or why it can't be made."""
         group = tuple(deliveries)
         try:
             if told.topic and told.channel != "email":
-                return self._told(told, group)
-            return Made(group, self._notice(told, group[0]))
+                return self._told(reader, told, group)
+            return Made(group, self._notice(reader, told, group[0]))
         except Unavailable:
             raise
         except GatewayError as error:
@@ -71,14 +81,13 @@ class Notifying:
         """The Bundle of one."""
         return json.dumps(bundle(self._base, state(standing), kind, (), datetime.now(UTC)))
 
-    def _told(self, told: Subscriber, group: tuple[Delivery, ...]) -> Made:
+    def _told(self, reader: Reader, told: Subscriber, group: tuple[Delivery, ...]) -> Made:
         topic = self._topics.get(told.topic)
         if topic is None:
             raise DeliverError("its topic is no longer known", place="Subscription.criteria")
         context = Context(told.agency, told.id)
-        with self._hub.read() as reader:
-            standing = reader.standing(told.id)
-            found = [happening(reader, context, topic, told.content, each) for each in group]
+        standing = reader.standing(told.id)
+        found = [happening(reader, context, topic, told.content, each) for each in group]
         if standing is None:
             raise NotFound("the subscription is no longer there")
         first, last = group[0], group[-1]
@@ -97,17 +106,16 @@ class Notifying:
         )
         return Made(group, Notice(name, json.dumps(resource), told.payload or FHIR), hidden)
 
-    def _notice(self, told: Subscriber, delivery: Delivery) -> Notice:
+    def _notice(self, reader: Reader, told: Subscriber, delivery: Delivery) -> Notice:
         """What goes out, read as the subscriber's agency may read it now.
 
         Raises:
             NotFound: the right to it has ended.
         """
         event = delivery.event
-        with self._hub.read() as reader:
-            context = Context(told.agency, told.id)
-            stored = shown(context, reader.vread(context, event.type, event.id, event.version))
-            hops = 1 + reader.passed(event.type, event.id, event.version)
+        context = Context(told.agency, told.id)
+        stored = shown(context, reader.vread(context, event.type, event.id, event.version))
+        hops = 1 + reader.passed(event.type, event.id, event.version)
         if told.is_closing:
             return Notice(delivery.id, self._closings.message(told, delivery))
         if told.channel == "email":

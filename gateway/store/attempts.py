@@ -6,9 +6,10 @@ that its receiver refuses for good, is set aside: it holds up nobody, and waits 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
@@ -54,17 +55,26 @@ class Attempt:
 
 
 _OF: Final = delivery.c.id == sa.bindparam("of")
-_SETTLE: Final = Statement(
-    delivery.update()
-    .where(_OF, delivery.c.settled.is_(None))
-    .values(
-        attempts=delivery.c.attempts + sa.literal_column("1"),
-        first_attempt=sa.func.coalesce(delivery.c.first_attempt, sa.bindparam("at")),
-        settled=sa.bindparam("done"),
-        outcome=sa.bindparam("outcome"),
-    ),
-    apart=True,
-)
+_WIDE: Final = 32
+
+
+def _settle(count: int) -> Statement:
+    """Settles so many, which are pending; each costs a turn at the interpreter's lock."""
+    ids: list[sa.BindParameter[str]] = [sa.bindparam(f"of{number}") for number in range(count)]
+    return Statement(
+        delivery.update()
+        .where(sa.or_(*(delivery.c.id == each for each in ids)), delivery.c.settled.is_(None))
+        .values(
+            attempts=delivery.c.attempts + sa.literal_column("1"),
+            first_attempt=sa.func.coalesce(delivery.c.first_attempt, sa.bindparam("at")),
+            settled=sa.bindparam("done"),
+            outcome=sa.bindparam("outcome"),
+        ),
+        apart=True,
+    )
+
+
+_SETTLE: Final = {count: _settle(count) for count in (1, 4, _WIDE)}
 _REOPEN: Final = Statement(
     delivery.update()
     .where(_OF)
@@ -126,10 +136,18 @@ class Attempts(Session):
 class Attempting(Subscribing, Attempts):
     """Noting them. ``fence`` is a token of a lease; where it is no longer current, ``Conflict``."""
 
-    def delivered(self, told: Delivery, at: datetime, *, fence: int | None = None) -> None:
-        """The receiver took it. A subscriber that was failing is well again."""
-        self._settle(told, "delivered", at, fence)
-        self.well(told.subscriber)
+    def delivered(
+        self, told: Sequence[Delivery], at: datetime, *, fence: int | None = None
+    ) -> None:
+        """The receiver took these, all of one subscriber. If that was failing it is well again."""
+        of = told[0].subscriber
+        self._fenced(of, fence)
+        when = microseconds(at)
+        for start in range(0, len(told), _WIDE):
+            ids = [each.id for each in told[start : start + _WIDE]]
+            values = {"at": when, "outcome": "delivered", "done": when}
+            self.link.run(*_settling(ids, values))
+        self.well(of)
 
     def withheld(self, told: Delivery, at: datetime, *, fence: int | None = None) -> None:
         """It wasn't sent: the subscriber's agency has no right to it any more."""
@@ -204,14 +222,20 @@ class Attempting(Subscribing, Attempts):
         self._fenced(told.subscriber, fence)
         when = microseconds(at)
         done = when if outcome else None
-        values = {"of": told.id, "at": when, "outcome": outcome, "done": done}
-        self.link.run(_SETTLE, values)
+        self.link.run(*_settling([told.id], {"at": when, "outcome": outcome, "done": done}))
 
     def _log(
         self, delivery_id: str, at: datetime, went: Went, stage: str, place: str, why: str
     ) -> None:
         about = {"delivery": delivery_id, "at": microseconds(at), "outcome": went}
         self.link.run(_LOG, {**about, "stage": stage, "place": place, "reason": why})
+
+
+def _settling(ids: Sequence[str], values: Mapping[str, Any]) -> tuple[Statement, dict[str, Any]]:
+    """The narrowest statement that takes them; the last stands for those that lack."""
+    count = next(each for each in _SETTLE if each >= len(ids))
+    named = {f"of{number}": ids[min(number, len(ids) - 1)] for number in range(count)}
+    return _SETTLE[count], {**values, **named}
 
 
 def reason(error: GatewayError) -> str:

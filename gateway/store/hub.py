@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from threading import Lock
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.errors import Conflict, GatewayError, SettingError, Unavailable
+from gateway.errors import GatewayError, SettingError, Unavailable
 from gateway.fhir.query import Late
-from gateway.model import Event, Stored
+from gateway.model import Event, Stored, Subscriber
 from gateway.store.asides import Asides, SettingAside
 from gateway.store.attempts import Attempts
 from gateway.store.audit import Auditing, Audits
@@ -34,13 +36,14 @@ from gateway.store.leases import Leasing
 from gateway.store.leaving import Leaving
 from gateway.store.link import Link
 from gateway.store.links import UsedLinks, UsingLinks
+from gateway.store.many import Creating
 from gateway.store.mended import Mending, Mends
 from gateway.store.messages import Keeping, Messages
-from gateway.store.outbox import BATCH, Outbox, Sending
+from gateway.store.outbox import BATCH, Judged, Outbox, Sending, Unread
 from gateway.store.passages import Passages, Passing
 from gateway.store.past import Histories
 from gateway.store.referrals import Pursuing, Referrals
-from gateway.store.resources import Resources, Writing
+from gateway.store.resources import Resources
 from gateway.store.rows import KeptRows, RowKeeping
 from gateway.store.search.late import Batch, Lates, Place, catch_up
 from gateway.store.search.renewing import Renewals, Renewing, begun
@@ -48,12 +51,25 @@ from gateway.store.search.searches import Searches
 from gateway.store.sequences import Sequences
 from gateway.store.session import Clock
 from gateway.store.sought import Sought
+from gateway.store.subscribers import Standing
 from gateway.store.tables import SCHEMA, hub, metadata
+from gateway.store.waiting import RowsAwaiting, WaitingRows
 
 T = TypeVar("T")
 
+Decide = Callable[[Subscriber, Event, Stored], "bool | GatewayError"]
+"""Whether a version concerns a subscriber, or why nobody can say."""
+
 _MAKERS: Final = 16
 _OPENINGS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """For whom the log is read on, from where, and by what lease's fence."""
+
+    standing: Standing
+    fence: int | None = None
 
 
 class Reader(
@@ -66,6 +82,7 @@ class Reader(
     Sought,
     Mends,
     Lackings,
+    WaitingRows,
     Outbox,
     Attempts,
     Deliveries,
@@ -84,11 +101,12 @@ class Reader(
 class Transaction(
     Reader,
     Renewing,
-    Writing,
+    Creating,
     Leaving,
     Keeping,
     Mending,
     Awaiting,
+    RowsAwaiting,
     Pursuing,
     Deciding,
     Sequences,
@@ -119,6 +137,13 @@ class Hub:
     def shared(self) -> bool:
         """Whether other processes may have this hub open: PostgreSQL."""
         return not self._engine.grouped
+
+    def expect(self, first: Future[Any]) -> None:
+        """Something is submitted when this ends: units before it may wait a moment to go together.
+
+        To be called once what submits it is among the future's callbacks.
+        """
+        self._committer.expect(first)
 
     def submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
         """The unit's value, or its error, after its commit. Raises ``Unavailable`` if closed.
@@ -154,31 +179,30 @@ class Hub:
             raise self._engine.verdict(origin or error) from None
 
     def advance(
-        self,
-        subscriber_id: str,
-        decide: Callable[[Event, Stored], bool | GatewayError],
-        *,
-        limit: int = BATCH,
-        fence: int | None = None,
-    ) -> int:
-        """Read on for a subscriber: what ``decide`` chooses of what its agency may see is queued.
+        self, asked: Iterable[Ask], decide: Decide, *, limit: int = BATCH
+    ) -> dict[str, int | GatewayError]:
+        """Read on for subscribers: what ``decide`` chooses of what its agency may see is queued.
 
-        ``decide`` runs on this thread, outside the writer; an error of its is an event that can't
-        be judged, which is set aside. How many events were read; 0 where there are none, or where
-        another drain of the same subscriber was first.
+        ``decide`` runs on this thread, outside the writer; an error that it gives is an event that
+        can't be judged, which is set aside; one that it raises is that subscriber's alone. By id,
+        how many events were read; 0 where there are none, or where another drain of the same
+        subscriber was first. Those of an agency that are equally far are read for at once.
         """
+        progress: dict[str, int | GatewayError] = {}
+        judged: list[Judged] = []
         with self.read() as reader:
-            unread = reader.unread(subscriber_id, limit)
-        if unread is None:
-            return 0
-        judged = [(event, decide(event, found)) for event, found in unread.seen]
-        chosen = [event for event, verdict in judged if verdict]
-        faulty = {event.sequence: it for event, it in judged if isinstance(it, GatewayError)}
-        try:
-            self.write(lambda transaction: transaction.queue(unread, chosen, faulty, fence=fence))
-        except Conflict:
-            return 0
-        return unread.count
+            for _, group in groupby(sorted(asked, key=_place), key=_place):
+                some = list(group)
+                found = reader.unread(some[0].standing, limit)
+                for each in some:
+                    verdict = None if found is None else _judged(found, each, decide)
+                    if isinstance(verdict, Judged):
+                        judged.append(verdict)
+                    progress[each.standing.subscriber.id] = _progress(verdict)
+        if judged:
+            late = self.write(lambda transaction: transaction.queue_all(judged))
+            progress |= dict.fromkeys(late, 0)
+        return progress
 
     def catch_up(self, late: Late, most: int = 20_000) -> None:
         """Make the rows that wait for a search, a batch at a time.
@@ -218,6 +242,27 @@ class Hub:
         self._committer.close()
         self._engine.reads.dispose()
         self._engine.writes.dispose()
+
+
+def _place(asked: Ask) -> tuple[str, str, str, int, int]:
+    """Whoever has the same place reads the same."""
+    told = asked.standing.subscriber
+    return told.status, told.agency, told.criteria.partition("?")[0], *asked.standing.cursor
+
+
+def _judged(unread: Unread, asked: Ask, decide: Decide) -> Judged | GatewayError:
+    told = asked.standing.subscriber
+    try:
+        judged = [(event, decide(told, event, found)) for event, found in unread.seen]
+    except GatewayError as error:
+        return error
+    chosen = [event for event, verdict in judged if verdict]
+    faulty = {event.sequence: it for event, it in judged if isinstance(it, GatewayError)}
+    return Judged(asked.standing, unread.end, unread.count, chosen, faulty, asked.fence)
+
+
+def _progress(judged: Judged | GatewayError | None) -> int | GatewayError:
+    return judged.count if isinstance(judged, Judged) else judged or 0
 
 
 def open_hub(url: str) -> Hub:

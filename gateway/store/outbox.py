@@ -27,7 +27,6 @@ from gateway.store.subscribers import Position, Standing, Subscribers
 from gateway.store.tables import delivery, resource, subscriber, version
 
 BATCH: Final = 256
-NOTHING: Final[Mapping[int, GatewayError]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,25 @@ class Unread:
     ``seen`` are those that its agency may see; ``count`` all, ``end`` the place of the last.
     """
 
-    standing: Standing
     seen: tuple[tuple[Event, Stored], ...]
     count: int
     end: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was read for a subscriber: ``count`` entries, up to ``end``.
+
+    ``chosen`` are those that concern it, and of them ``faulty``, by sequence, those of which nobody
+    could say whether they do. ``fence`` is a lease's token.
+    """
+
+    standing: Standing
+    end: Position
+    count: int
+    chosen: Sequence[Event]
+    faulty: Mapping[int, GatewayError]
+    fence: int | None
 
 
 EVENT: Final = (
@@ -189,12 +203,11 @@ class Outbox(Subscribers):
             read_event(row[1:]) for row in sorted(found, key=lambda row: (row[0], row[1]))[:limit]
         ]
 
-    def unread(self, subscriber_id: str, limit: int = BATCH) -> Unread | None:
+    def unread(self, standing: Standing, limit: int = BATCH) -> Unread | None:
         """What an active subscriber hasn't been asked about; None where that is nothing."""
-        standing = self.standing(subscriber_id)
-        if standing is None or standing.subscriber.status != "active":
-            return None
         told = standing.subscriber
+        if told.status != "active":
+            return None
         values: dict[str, Any] = {
             "me": told.agency,
             "admin": False,
@@ -209,7 +222,7 @@ class Outbox(Subscribers):
             return None
         cut = 1 + len(EVENT)
         seen = [(read_event(row[1:cut]), stored(row[cut + 1 :])) for row in rows if row[cut]]
-        return Unread(standing, tuple(seen), len(rows), (rows[-1][0], rows[-1][1]))
+        return Unread(tuple(seen), len(rows), (rows[-1][0], rows[-1][1]))
 
     def due(self, subscriber_id: str, now: datetime, limit: int = 50) -> list[Delivery]:
         """Deliveries to send now, in order; none while the subscriber waits for a retry."""
@@ -234,32 +247,34 @@ def _delivery(row: Row) -> Delivery:
 
 
 class Sending(Attempting, Outbox):
-    """Moving the cursors. ``fence`` is a lease's token; where it has passed on, ``Conflict``."""
+    """Moving the cursors. Where a lease's fence has passed on, ``Conflict``."""
 
-    def queue(
-        self,
-        unread: Unread,
-        chosen: Sequence[Event],
-        faulty: Mapping[int, GatewayError] = NOTHING,
-        *,
-        fence: int | None = None,
-    ) -> None:
+    def queue_all(self, read: Iterable[Judged]) -> set[str]:
+        """Queue for each subscriber; the ids of those for whom another drain was first."""
+        late = set()
+        for each in read:
+            try:
+                with self.savepoint():
+                    self.queue(each)
+            except Conflict:
+                late.add(each.standing.subscriber.id)
+        return late
+
+    def queue(self, read: Judged) -> None:
         """Number the chosen events as deliveries and move the cursor past all that was read.
 
-        ``faulty`` are those, by sequence, of which nobody could say whether they concern the
-        subscriber: they are set aside with the reason.
-
-        Raises ``Conflict`` where another drain moved it first.
+        Those that nobody could judge are set aside with the reason. Raises ``Conflict`` where
+        another drain moved it first.
         """
-        was = unread.standing
-        self._fenced(was.subscriber.id, fence)
+        was, chosen = read.standing, read.chosen
+        self._fenced(was.subscriber.id, read.fence)
         values = {
             "of": was.subscriber.id,
             "old_xid": was.cursor[0],
             "old_sequence": was.cursor[1],
             "old_number": was.next_number,
-            "xid": unread.end[0],
-            "sequence": unread.end[1],
+            "xid": read.end[0],
+            "sequence": read.end[1],
             "number": was.next_number + len(chosen),
         }
         if not self.link.run(_MOVE, values):
@@ -276,5 +291,5 @@ class Sending(Attempting, Outbox):
             self.link.many(_INSERT, rows)
         now = moment(self.clock())
         for each in queued:
-            if each.event.sequence in faulty:
-                self.set_aside(each, faulty[each.event.sequence], at=now, tried=False)
+            if each.event.sequence in read.faulty:
+                self.set_aside(each, read.faulty[each.event.sequence], at=now, tried=False)

@@ -21,6 +21,7 @@ from gateway.store.attempts import Attempt
 from tests.deliver import sinks
 from tests.deliver.sinks import Request, Writer, http, status
 from tests.shipped import library
+from tests.store.samples import advance
 from tests.test_closing import FOOD, _aa, _listening_at, sample
 
 CLINIC = Context("clinic", "test")
@@ -225,7 +226,7 @@ def test_what_cannot_be_made_is_set_aside_after_a_few_tries_and_made_when_mended
             with hub.read() as reader:
                 standing = reader.standing(told)
             assert standing is not None
-            hub.advance(told, lambda event, _: event.version == 2)
+            advance(hub, told, lambda event, _: event.version == 2)
             sound = swapped(file, b"no message at all")
             await drained(pipeline, told, lambda: bool(went(hub, told)[0][1]))
             assert went(hub, told)[0][1] == "aside"

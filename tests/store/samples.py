@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+from gateway.errors import GatewayError
 from gateway.fhir.search import parse_query
-from gateway.model import Context, ValidResource
+from gateway.model import Context, Event, Stored, ValidResource
 from gateway.store import Hub, Page, Written
+from gateway.store.hub import Ask
+from gateway.store.outbox import BATCH
 
 CLINIC = Context("cedar-general", "listener")
 PANTRY = Context("food-bank", "key")
@@ -64,3 +68,23 @@ def search(
 def ids(page: Page) -> list[str]:
     """The ids on a page."""
     return [entry.id for entry in page.entries]
+
+
+def advance(
+    hub: Hub,
+    id: str,
+    decide: Callable[[Event, Stored], bool | GatewayError],
+    *,
+    limit: int = BATCH,
+    fence: int | None = None,
+) -> int:
+    """Read on for one subscriber."""
+    with hub.read() as reader:
+        standing = reader.standing(id)
+    if standing is None:
+        return 0
+    asks = [Ask(standing, fence)]
+    read = hub.advance(asks, lambda _, event, stored: decide(event, stored), limit=limit)[id]
+    if isinstance(read, GatewayError):
+        raise read
+    return read

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import Conflict
 from gateway.model import Subscriber
 from gateway.store import Hub
-from tests.store.samples import CLINIC, create, task
+from tests.store.samples import CLINIC, advance, create, task
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=90)
@@ -47,13 +47,13 @@ def test_a_lease_ends_by_itself_and_its_fence_refuses_who_lost_it(hub: Hub) -> N
     assert not hub.write(lambda unit: unit.renew_lease("s", old, LATER + timedelta(days=1)))
     assert hub.write(lambda unit: unit.renew_lease("s", new, LATER + timedelta(days=1)))
     create(hub, CLINIC, task("t"))
-    assert hub.advance("s", lambda event, stored: True, fence=old) == 0
-    assert hub.advance("s", lambda event, stored: True, fence=new) == 1
+    assert advance(hub, "s", lambda event, stored: True, fence=old) == 0
+    assert advance(hub, "s", lambda event, stored: True, fence=new) == 1
     with hub.read() as reader:
         (due,) = reader.due("s", NOW)
     with pytest.raises(Conflict):
-        hub.write(lambda unit: unit.delivered(due, NOW, fence=old))
-    hub.write(lambda unit: unit.delivered(due, NOW, fence=new))
+        hub.write(lambda unit: unit.delivered([due], NOW, fence=old))
+    hub.write(lambda unit: unit.delivered([due], NOW, fence=new))
 
 
 def test_nobody_leases_what_is_not_there(hub: Hub) -> None:

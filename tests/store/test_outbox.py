@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.deliver.failure import Failure
+from gateway.errors import Unavailable
 from gateway.model import Delivery, Event, Grant, Stored, Subscriber
 from gateway.store import Hub, Transaction, open_hub
-from tests.store.samples import CLINIC, PANTRY, create, patient, task, update
+from gateway.store.hub import Ask
+from tests.store.samples import CLINIC, PANTRY, advance, create, patient, task, update
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -38,7 +40,7 @@ def behind(hub: Hub, now: datetime = NOW) -> list[str]:
 
 
 def deliver(hub: Hub, delivery: Delivery) -> None:
-    hub.write(lambda unit: unit.delivered(delivery, NOW))
+    hub.write(lambda unit: unit.delivered([delivery], NOW))
 
 
 def fail(hub: Hub, delivery: Delivery, retry_at: datetime) -> None:
@@ -52,7 +54,7 @@ def test_a_subscriber_starts_at_the_end_of_the_log(hub: Hub) -> None:
     create(hub, CLINIC, task("after"))
     create(hub, CLINIC, patient())
     assert behind(hub) == ["s"]
-    assert hub.advance("s", every) == 1
+    assert advance(hub, "s", every) == 1
     (delivery,) = due(hub)
     assert (delivery.number, delivery.event.id, delivery.event.owner) == (1, "after", CLINIC.agency)
     assert behind(hub) == ["s"]
@@ -65,9 +67,9 @@ def test_only_what_is_chosen_is_queued_and_all_that_was_read_is_passed(hub: Hub)
     add(hub, subscriber())
     for number in range(6):
         create(hub, CLINIC, task(f"t{number}"))
-    assert hub.advance("s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 4
-    assert hub.advance("s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 2
-    assert hub.advance("s", every) == 0
+    assert advance(hub, "s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 4
+    assert advance(hub, "s", lambda event, _: event.id in ("t1", "t4"), limit=4) == 2
+    assert advance(hub, "s", every) == 0
     assert [(one.number, one.event.id) for one in due(hub)] == [(1, "t1"), (2, "t4")]
 
 
@@ -80,7 +82,7 @@ def test_an_agency_is_told_only_of_what_it_may_see(hub: Hub) -> None:
         unit.grant(Grant("Task/granted", PANTRY.agency, "Task/granted"))
 
     hub.write(granted)
-    assert hub.advance("s", every) == 2
+    assert advance(hub, "s", every) == 2
     assert [one.event.id for one in due(hub)] == ["granted"]
 
 
@@ -94,7 +96,7 @@ def test_a_deletion_is_an_event_too(hub: Hub) -> None:
         seen.append((event.interaction, stored.deleted))
         return False
 
-    hub.advance("s", note)
+    advance(hub, "s", note)
     assert seen == [("create", False), ("delete", True)]
 
 
@@ -104,8 +106,8 @@ def test_deliveries_are_numbered_without_gaps_under_concurrent_drains(hub: Hub) 
     done = threading.Event()
 
     def drain(id: str) -> None:
-        while not done.is_set() or hub.advance(id, every, limit=5):
-            hub.advance(id, every, limit=5)
+        while not done.is_set() or advance(hub, id, every, limit=5):
+            advance(hub, id, every, limit=5)
 
     with ThreadPoolExecutor(12) as pool:
         drains = [pool.submit(drain, id) for id in ("s", "u") * 3]
@@ -114,7 +116,7 @@ def test_deliveries_are_numbered_without_gaps_under_concurrent_drains(hub: Hub) 
         for one in drains:
             one.result()
     for id in ("s", "u"):
-        while hub.advance(id, every):
+        while advance(hub, id, every):
             pass
         with hub.read() as reader:
             deliveries = reader.due(id, NOW, limit=1000)
@@ -128,7 +130,7 @@ def test_the_head_holds_up_its_own_subscriber_and_nobody_else(hub: Hub) -> None:
     for number in range(3):
         create(hub, CLINIC, task(f"t{number}"))
     for id in ("dead", "live"):
-        hub.advance(id, every)
+        advance(hub, id, every)
     head = due(hub, "dead")[0]
     fail(hub, head, NOW + MINUTE)
     assert due(hub, "dead") == []
@@ -143,7 +145,7 @@ def test_the_head_holds_up_its_own_subscriber_and_nobody_else(hub: Hub) -> None:
 def test_a_failing_subscriber_remembers_since_when_until_it_is_well(hub: Hub) -> None:
     add(hub, subscriber())
     create(hub, CLINIC, task())
-    hub.advance("s", every)
+    advance(hub, "s", every)
     for _ in range(2):
         (delivery,) = due(hub, now=NOW + MINUTE)
         fail(hub, delivery, NOW + MINUTE)
@@ -164,16 +166,16 @@ def test_only_an_active_subscriber_is_read_for(hub: Hub) -> None:
     add(hub, subscriber())
     create(hub, CLINIC, task())
     hub.write(lambda unit: unit.mark("s", "error", "gave up"))
-    assert hub.advance("s", every) == 0
+    assert advance(hub, "s", every) == 0
     assert behind(hub) == []
     hub.write(lambda unit: unit.mark("s", "active"))
-    assert hub.advance("s", every) == 1
+    assert advance(hub, "s", every) == 1
 
 
 def test_a_changed_subscriber_keeps_its_place_and_a_removed_one_is_forgotten(hub: Hub) -> None:
     add(hub, subscriber())
     create(hub, CLINIC, task())
-    hub.advance("s", every)
+    advance(hub, "s", every)
     changed = replace(subscriber(), endpoint="https://y.example", headers=("X: 1",))
     add(hub, changed)
     with hub.read() as reader:
@@ -181,9 +183,9 @@ def test_a_changed_subscriber_keeps_its_place_and_a_removed_one_is_forgotten(hub
     assert [one.number for one in due(hub)] == [1]
     hub.write(lambda unit: unit.remove_subscriber("s"))
     assert due(hub) == []
-    assert hub.advance("s", every) == 0
+    assert advance(hub, "s", every) == 0
     add(hub, changed)
-    assert hub.advance("s", every) == 0
+    assert advance(hub, "s", every) == 0
 
 
 def test_events_come_in_the_order_of_their_commits_after_a_sequence(hub: Hub) -> None:
@@ -217,10 +219,10 @@ def test_a_version_that_commits_late_is_not_skipped_on_postgresql(postgres_url: 
     create(hub, CLINIC, task("early"))
     with hub.read() as reader:
         assert reader.read(CLINIC, "Task", "early").version == 1
-    assert hub.advance("s", every) == 0
+    assert advance(hub, "s", every) == 0
     release.set()
     late.result()
-    assert hub.advance("s", every) == 2
+    assert advance(hub, "s", every) == 2
     assert [(one.number, one.event.id) for one in due(hub)] == [(1, "late"), (2, "early")]
     hub.close()
 
@@ -248,10 +250,50 @@ def test_deliveries_are_found_by_their_numbers_whatever_became_of_them(hub: Hub)
     add(hub, subscriber())
     for number in range(5):
         create(hub, CLINIC, task(f"t{number}"))
-    hub.advance("s", every)
+    advance(hub, "s", every)
     deliver(hub, due(hub)[0])
     with hub.read() as reader:
         found = reader.numbered("s", 1, 3, 10)
         assert [(one.number, one.event.id) for one in found] == [(1, "t0"), (2, "t1"), (3, "t2")]
         assert [one.number for one in reader.numbered("s", 2, 99, 2)] == [2, 3]
         assert reader.numbered("another", 1, 99, 10) == []
+
+
+def test_many_are_read_for_at_once_and_what_one_raises_is_its_own(hub: Hub) -> None:
+    for id, agency in (("a", "cedar-general"), ("b", "cedar-general"), ("c", "shelter")):
+        add(hub, subscriber(id, agency))
+    create(hub, CLINIC, task("t"))
+    with hub.read() as reader:
+        asks = [Ask(found) for id in "abc" if (found := reader.standing(id))]
+
+    def decide(told: Subscriber, event: Event, stored: Stored) -> bool:
+        if told.id == "b":
+            raise Unavailable("ask again")
+        return True
+
+    read = hub.advance(asks, decide)
+    assert (read["a"], read["c"]) == (1, 1)
+    assert isinstance(read["b"], Unavailable)
+    assert {id: len(due(hub, id)) for id in "abc"} == {"a": 1, "b": 0, "c": 0}, "c may not see it"
+    read = hub.advance(asks, every_of)
+    assert read == {"a": 0, "b": 1, "c": 0}, "the others moved on since"
+    assert [len(due(hub, id)) for id in "ab"] == [1, 1]
+
+
+def every_of(told: Subscriber, event: Event, stored: Stored) -> bool:
+    return every(event, stored)
+
+
+def test_any_number_of_successes_is_noted_at_once(hub: Hub) -> None:
+    add(hub, subscriber())
+    for number in range(40):
+        create(hub, CLINIC, task(f"t{number}"))
+    advance(hub, "s", every)
+    waiting = due(hub)
+    hub.write(lambda unit: unit.delivered(waiting[:3], NOW))
+    assert [each.number for each in due(hub)] == list(range(4, 41))
+    hub.write(lambda unit: unit.delivered(waiting[3:39], NOW))
+    assert [each.number for each in due(hub)] == [40]
+    with hub.read() as reader:
+        sent = reader.deliveries(subscriber="s", outcome="delivered", count=100)
+    assert {each.attempts for each in sent} == {1}
