@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar
 
@@ -49,9 +49,18 @@ REASONS: Final = {
 
 _SCOPES: Final = frozenset(
     f"system/{each}"
-    for each in ("Task.ru", "ServiceRequest.r", "Patient.r", "Organization.r", "Procedure.c")
+    for each in (
+        "Task.ru",
+        "ServiceRequest.r",
+        "Patient.r",
+        "Condition.r",
+        "Organization.r",
+        "Procedure.c",
+    )
 )
 _TEXT: Final = 1000
+_REASONS: Final = 5
+"""Of the Conditions that a request names, how many are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,8 @@ class Answer:
 class Sight:
     """What a link shows: the Task and what its grants show; {} for what they don't.
 
-    ``moves`` are empty where nothing is left to do, or the link has acted (``used``).
+    ``reasons`` are the Conditions that the request names. ``moves`` are empty where nothing is
+    left to do, or the link has acted (``used``).
     """
 
     link: Link
@@ -78,6 +88,7 @@ class Sight:
     task: Resource
     request: Resource
     person: Resource
+    reasons: tuple[Resource, ...]
     asker: str
     moves: tuple[Move, ...]
 
@@ -107,13 +118,16 @@ class Light:
             raise NotFound("this referral is no longer yours")
         with self._hub.read() as reader:
             used = reader.is_used(link.id)
+        request = self._read(context, task.get("focus"), "ServiceRequest")
+        named = (request.get("reasonReference") or [])[:_REASONS]
         return Sight(
             link=link,
             version=stored.version,
             used=used,
             task=task,
-            request=self._read(context, task.get("focus"), "ServiceRequest"),
+            request=request,
             person=self._read(context, task.get("for"), "Patient"),
+            reasons=tuple(filter(None, (self._read(context, e, "Condition") for e in named))),
             asker=str(self._read(context, task.get("requester"), "Organization").get("name", "")),
             moves=() if used else MOVES.get(str(task.get("status")), ()),
         )
@@ -125,6 +139,7 @@ class Light:
         where they saw it; Conflict: the link has acted; InvalidResource: a reason or a date lacks.
         """
         sight = self.see(token)
+        answer = self._renewed(sight, answer)
         if answer.move not in MOVES.get(str(sight.task.get("status")), ()):
             raise CloseError("the referral can't move there from where it is", place="Task.status")
         exchange = Exchange(self._hall, _Once(self._submit, sight.link))
@@ -135,6 +150,19 @@ class Light:
         )
         new = Link.make(sight.link.agency, sight.link.task, self._keep)
         return then(done, lambda _: at_hand(links.sign(self._hub.secret, new)))
+
+    def _renewed(self, sight: Sight, answer: Answer) -> Answer:
+        """The answer to the Task as it stands, where that still says what they saw: the hub's own
+        notes on it (that a loop was delivered) come while a page is open, and change nothing."""
+        context = _context(sight.link)
+        if answer.version >= sight.version:
+            return answer
+        try:
+            seen = self._looking.vread(context, "Task", sight.link.task, answer.version)
+        except (NotFound, Gone):
+            return answer
+        same = _said(json.loads(seen.body)) == _said(sight.task)
+        return replace(answer, version=sight.version) if same else answer
 
     def _read(self, context: Context, reference: Any, type: str) -> Resource:
         """What is referred to, or {} where it is another type or isn't granted."""
@@ -245,6 +273,13 @@ _DOES: Final[Mapping[str, Callable[[Exchange, Sight, Answer], Future[Any]]]] = {
 
 def _context(link: Link) -> Context:
     return Context(link.agency, f"link:{link.id}", _SCOPES)
+
+
+def _said(task: Resource) -> Resource:
+    """What a Task says, without the hub's own notes."""
+    found = task.get("extension") or []
+    kept = [each for each in found if not str(each.get("url")).startswith(codes.BASE)]
+    return {**task, "extension": kept, "meta": None, "lastModified": None}
 
 
 def _target(reference: Any) -> str:

@@ -60,6 +60,7 @@ class Members:
         self.library = shipped
         self.directory = Directory(())
         self._agencies: dict[str, Agency] = {}
+        self._confidential: frozenset[str] = frozenset()
         self._refresh(0)
 
     def __iter__(self) -> Iterator[Agency]:
@@ -75,6 +76,12 @@ class Members:
     def fingerprint(self) -> str:
         """What tells the searched maps in force from others."""
         return self._shipped.fingerprint
+
+    @property
+    def confidential(self) -> frozenset[str]:
+        """The members that are victim service providers."""
+        self._refresh(FRESH)
+        return self._confidential
 
     def source(self, id: str) -> Source | None:
         """A member's maps: its id, its folder ("" if none), when added, and their version."""
@@ -188,6 +195,8 @@ class Members:
 
     def _take(self, library: Library, rows: list[Member]) -> None:
         self._agencies = {row.id: _named(library.agencies[row.id], row.name) for row in rows}
+        hidden = (each.id for each in self._agencies.values() if each.confidential)
+        self._confidential = frozenset(hidden)
         self.library, self._rows = library, rows
         self.directory = Directory(self._agencies.values())
 

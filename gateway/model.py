@@ -205,6 +205,10 @@ class Node(Protocol):
         """
 
 
+FORMS: Final = 64
+"""Of so many fields of a segment is told in what form they are. HL7 has none of more."""
+
+
 class Segment(Protocol):
     """A segment: ``name`` (PID), ``ordinal`` (from 1 among its name), ``index`` in the message."""
 
@@ -218,6 +222,13 @@ class Segment(Protocol):
     @property
     def shape(self) -> bytes:
         """Which fields have anything, a byte each, 1 or 0; the first byte stands for the name."""
+
+    @property
+    def forms(self) -> Sequence[Hashable] | None:
+        """By number, what fields have in common that read alike: at least ``FORMS``.
+
+        None where one can't say, or where reading may leave a warning.
+        """
 
     def repetitions(self, number: int) -> Sequence[Node]:
         """The field's repetitions; empty where the field is. MSH-1 and MSH-2 count as in HL7."""

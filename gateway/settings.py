@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     endpoint_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="private networks (CIDR) that endpoints may stand in"
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="whose pages may call from a browser: https://app.example, or *"
+    )
     retry_first: float = Field(1.0, gt=0, description="first delay of a failed delivery")
     retry_limit: float = Field(3600, gt=0, description="longest delay between two attempts")
     retry_refused: float = Field(
@@ -91,7 +94,10 @@ class Settings(BaseSettings):
     smtp_host: str = Field("", description="the mail server that e-mails are handed to")
     smtp_port: int = Field(587, gt=0, le=65535, description="its port")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="TLS with that server: starttls, tls, or none (on loopback)"
+        "starttls", description="TLS with that server: starttls, tls, or none (best on loopback)"
+    )
+    smtp_ca: Path | None = Field(
+        None, description="PEM of the CA of that server; unset, the system's are trusted"
     )
     smtp_user: str = Field("", description="who we are there; empty: nobody is asked")
     smtp_password: str = Field("", repr=False, description="the password of smtp_user")
@@ -131,9 +137,9 @@ class Settings(BaseSettings):
             raise ValueError("no timezone of the IANA database") from None
         return value
 
-    @field_validator("endpoint_networks", mode="before")
+    @field_validator("endpoint_networks", "cors_origins", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _listed(cls, value: object) -> object:
         return _split(value, ",") if isinstance(value, str) else value
 
     @field_validator("mllp_ports", mode="before")

@@ -42,15 +42,21 @@ resources:
 }
 
 
+def small_maps(folder: Path) -> Path:
+    """The maps, written into a folder that stands in for the shipped ones; the folder."""
+    for name, text in MAPS.items():
+        path = folder / "hl7v2" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "topics").mkdir()
+    return folder
+
+
 @cache
 def small_library() -> Library:
     """The maps, loaded once."""
     with TemporaryDirectory() as folder:
-        for name, text in MAPS.items():
-            path = Path(folder, "hl7v2", name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return load([Path(folder)])
+        return load([small_maps(Path(folder))])
 
 
 class Clinic:

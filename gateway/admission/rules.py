@@ -84,6 +84,7 @@ def admit(
         GatewayError: a rule, a right, a version or a reference that doesn't hold, at its place.
     """
     named = [(change.reference, change) for change in changes]
+    hidden = hall.members.confidential
     tx.fetch(reference for reference, _ in named)
     before: dict[Reference, Resource | None] = {}
     written = []
@@ -91,7 +92,8 @@ def admit(
         _check_version(tx, context, reference, change)
         judged = not trusted or change.type in CHECKS or change.type in SETTLES
         before[reference] = tx.content(reference) if judged else None
-        written.append(_put(hall, tx, context, before[reference], change))
+        hides = context.agency in hidden
+        written.append(_put(hall, tx, context, before[reference], change, hides=hides))
     if not trusted:
         for reference, change in named:
             _check_references(tx, context, before[reference], change)
@@ -99,6 +101,8 @@ def admit(
         settle = SETTLES.get(each.type)
         if settle is not None:
             settle(hall, tx, before[each.reference], each)
+        if hidden and not each.unchanged and each.version > 1:
+            pseudonyms.keep(tx, hall.members, each)
     return written
 
 
@@ -114,13 +118,22 @@ def _check_version(tx: Transaction, context: Context, reference: Reference, chan
 
 
 def _put(
-    hall: Hall, tx: Transaction, context: Context, before: Resource | None, change: Change
+    hall: Hall,
+    tx: Transaction,
+    context: Context,
+    before: Resource | None,
+    change: Change,
+    *,
+    hides: bool,
 ) -> Written:
+    """Write it, if its type's rule holds, and, where the caller ``hides``, that one's."""
     resource: Resource = change.resource
     try:
         check = CHECKS.get(resource["resourceType"])
         if check is not None:
             resource = check(hall, context, before, resource)
+        if hides:
+            pseudonyms.check(tx.content(change.reference), resource)
         return tx.put(
             context,
             ValidResource(resource),
@@ -214,12 +227,6 @@ def _check_parameter(
     return proposed
 
 
-def _check_person(
-    hall: Hall, context: Context, before: Resource | None, proposed: Resource
-) -> Resource:
-    return pseudonyms.check(hall.members, context, proposed)
-
-
 def _check_service(
     hall: Hall, context: Context, before: Resource | None, proposed: Resource
 ) -> Resource:
@@ -236,7 +243,6 @@ def _settle_service(hall: Hall, tx: Transaction, before: Resource | None, writte
 CHECKS: Final[Mapping[str, Check]] = {
     "SearchParameter": _check_parameter,
     "HealthcareService": _check_service,
-    **dict.fromkeys(pseudonyms.PERSONS, _check_person),
     "Task": _check_task,
     "Subscription": _check_subscription,
 }
@@ -259,3 +265,6 @@ SETTLES: Final[Mapping[str, Settle]] = {
     "Subscription": _settle_subscription,
 }
 """What follows once the resource, and all that came with it, is written."""
+
+RULED: Final = frozenset({*CHECKS, *SETTLES})
+"""The types that rules are about; one of another that isn't there yet is written as it is."""

@@ -1,7 +1,8 @@
 """The states within a referral that BSeR 2.0 and IHE 360X harmonised: which follow, and whose.
 
 They stand in Task.businessStatus (``TaskBusinessStatusCS``) beside Task.status. The guide publishes
-its table as a picture (``Harmonized State Transitions.png``), which wasn't at hand: these moves are
+its table as a picture alone (HL7/bser, ``input/images/Harmonized State Transitions.png``; in no
+version does a page of it have the table as text), which couldn't be read here: these moves are
 derived from its code system, its text, and 360X's rules as `referral-protocol.md` has them (a
 target may decline after it accepted; a cancellation is asked for, and may still end completed).
 A Task that bears no such code is held to Task.status alone.

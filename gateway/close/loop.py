@@ -101,6 +101,8 @@ def keep_notes(current: Resource, proposed: Resource) -> Resource:
 
     They are the hub's alone to write, so a PUT made from an older version can't take them away.
     """
+    if "extension" not in current and "extension" not in proposed:
+        return proposed
     given = [each for each in proposed.get("extension") or [] if not _ours(each)]
     ours = [each for each in current.get("extension") or [] if _ours(each)]
     bare = {name: value for name, value in proposed.items() if name != "extension"}

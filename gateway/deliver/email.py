@@ -21,6 +21,8 @@ from typing import Final
 from gateway.deliver.endpoint import PLACE
 from gateway.deliver.failure import Failure
 from gateway.deliver.notice import Notice
+from gateway.deliver.tls import mail_tls
+from gateway.errors import SettingError
 from gateway.model import Subscriber
 from gateway.settings import Settings
 
@@ -36,9 +38,15 @@ _ADDRESS: Final = re.compile(
 )
 
 
+_SERVER: Final = "GATEWAY_SMTP_HOST"
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
-    """The mail server, how to speak to it, and the address that e-mails come from."""
+    """The mail server, how to speak to it, and the address that e-mails come from.
+
+    ``tls`` says whom to trust; None: the system's authorities.
+    """
 
     host: str
     port: int
@@ -46,10 +54,19 @@ class Post:
     user: str
     password: str
     sender: str
+    tls: ssl.SSLContext | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Post:
-        """The one that the settings name; ``host`` is "" where they name none."""
+        """The one that the settings name; ``host`` is "" where they name none.
+
+        Raises SettingError: a password that would go over the network in clear, or that smtplib
+        can't send (RFC 4616 has UTF-8, it ASCII); a CA that can't be read.
+        """
+        if settings.smtp_user and settings.smtp_security == "none" and not _is_here(settings):
+            raise SettingError("a password goes over TLS alone", place="smtp_security")
+        if not (settings.smtp_user + settings.smtp_password).isascii():
+            raise SettingError("a name and password in ASCII alone", place="smtp_password")
         return cls(
             settings.smtp_host,
             settings.smtp_port,
@@ -57,7 +74,12 @@ class Post:
             settings.smtp_user,
             settings.smtp_password,
             settings.smtp_from,
+            mail_tls(settings),
         )
+
+
+def _is_here(settings: Settings) -> bool:
+    return settings.smtp_host in ("localhost", "127.0.0.1", "::1")
 
 
 def check_address(endpoint: str) -> str:
@@ -82,18 +104,13 @@ class Email:
         """Hand the notice to the mail server. Raises Failure; ``secret`` signs no e-mail."""
         to = check_address(subscriber.endpoint)
         if self._post is None or not self._post.host or not self._post.sender:
-            raise Failure("no mail server is set", place="GATEWAY_SMTP_HOST")
+            raise Failure("no mail server is set", place=_SERVER)
         message = _message(self._post.sender, to, notice)
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, _hand_over, self._post, message)
-        except smtplib.SMTPResponseException as error:
-            raise _refused(error.smtp_code) from None
-        except smtplib.SMTPRecipientsRefused as error:
-            raise _refused(next(iter(error.recipients.values()))[0]) from None
         except (smtplib.SMTPException, OSError) as error:
-            text = f"the mail server can't be reached ({type(error).__name__})"
-            raise Failure(text, place="GATEWAY_SMTP_HOST") from None
+            raise _failure(error) from None
 
     async def close(self) -> None:
         """Take no more; what is being handed over ends by itself."""
@@ -103,7 +120,7 @@ class Email:
 def _hand_over(post: Post, message: EmailMessage) -> None:
     with _server(post) as server:
         if post.security == "starttls":
-            server.starttls(context=ssl.create_default_context())
+            server.starttls(context=_context(post))
         if post.user:
             server.login(post.user, post.password)
         server.send_message(message)
@@ -112,8 +129,11 @@ def _hand_over(post: Post, message: EmailMessage) -> None:
 def _server(post: Post) -> smtplib.SMTP:
     if post.security != "tls":
         return smtplib.SMTP(post.host, post.port, timeout=WAIT)
-    context = ssl.create_default_context()
-    return smtplib.SMTP_SSL(post.host, post.port, timeout=WAIT, context=context)
+    return smtplib.SMTP_SSL(post.host, post.port, timeout=WAIT, context=_context(post))
+
+
+def _context(post: Post) -> ssl.SSLContext:
+    return post.tls or ssl.create_default_context()
 
 
 def _message(sender: str, to: str, notice: Notice) -> EmailMessage:
@@ -126,7 +146,24 @@ def _message(sender: str, to: str, notice: Notice) -> EmailMessage:
     return message
 
 
-def _refused(code: int) -> Failure:
-    return Failure(
-        f"the mail server answered {code}", place="GATEWAY_SMTP_HOST", refused=500 <= code < 600
-    )
+def _failure(error: smtplib.SMTPException | OSError) -> Failure:
+    """What an attempt failed by. Only what is said to this e-mail's receiver or text is a refusal
+    of it; what is said to us, all others would hear, too."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        text = f"the mail server doesn't let us in: {error.smtp_code}"
+        return Failure(text, place="GATEWAY_SMTP_USER")
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return Failure("the mail server can't do what is set", place="GATEWAY_SMTP_SECURITY")
+    if isinstance(error, ssl.SSLError):
+        text = f"no TLS with the mail server ({type(error).__name__})"
+        return Failure(text, place="GATEWAY_SMTP_SECURITY")
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return _answered(next(iter(error.recipients.values()))[0], of_this=True)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _answered(error.smtp_code, of_this=isinstance(error, smtplib.SMTPDataError))
+    return Failure(f"the mail server can't be reached ({type(error).__name__})", place=_SERVER)
+
+
+def _answered(code: int, *, of_this: bool) -> Failure:
+    refused = of_this and 500 <= code < 600
+    return Failure(f"the mail server answered {code}", place=_SERVER, refused=refused)

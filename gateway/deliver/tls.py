@@ -1,4 +1,4 @@
-"""TLS of what goes out by MLLP: whom we trust, and who we are."""
+"""TLS of what goes out by MLLP and to the mail server: whom we trust, and who we are."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ def client_tls(settings: Settings) -> ssl.SSLContext | None:
         except OSError:
             raise SettingError("not a certificate and its key", place="mllp_client_cert") from None
     return context
+
+
+def mail_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The context of the mail server; None where the system's authorities are trusted.
+
+    Raises SettingError.
+    """
+    if settings.smtp_ca is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.smtp_ca)
+    except OSError:
+        raise SettingError("not a PEM file of certificates", place="smtp_ca") from None

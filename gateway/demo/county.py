@@ -8,6 +8,7 @@ import itertools
 import re
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,18 @@ from typing import Final
 
 import httpx
 
-from gateway.demo import filed, placed
+from gateway.demo import filed, hidden, mailed, placed
 from gateway.demo.clinic import Clinic, Profile
 from gateway.demo.fhir_client import FhirClient, RefusedError
 from gateway.demo.files import Casework, Files
 from gateway.demo.inbox import DidNotComeError
-from gateway.demo.loops import Desk
+from gateway.demo.loops import Desk, Keeper
+from gateway.demo.mailroom import Mailroom
 from gateway.demo.partner import Partner
 from gateway.demo.people import PEOPLE, Person
 from gateway.demo.scenes import EVERYDAY, Cast, Scene
 from gateway.demo.story import Loop, Story
+from gateway.demo.worker import Worker
 from gateway.settings import shipped
 
 GENERAL: Final = Profile("cedar-general", "Cedar General", "CEDARGEN", "oru")
@@ -36,9 +39,14 @@ HARBOR: Final = ("harbor-shelter", "Harbor Shelter")
 OPEN_DOOR: Final = ("open-door", "Open Door Shelter")
 LEGAL_AID: Final = ("st-brigid", "St Brigid's Legal Aid")
 PANTRY: Final = ("eastside-pantry", "Eastside Pantry")
-PARTNERS: Final = (FOOD_BANK, HAVEN, HARBOR, OPEN_DOOR)
+RIDES: Final = ("cedar-rides", "Cedar Rides")
+SAFE_HARBOR: Final = ("safe-harbor", "Safe Harbor")
+PARTNERS: Final = (FOOD_BANK, HAVEN, HARBOR, OPEN_DOOR, SAFE_HARBOR)
 
-SCENES: Final = (*placed.SCENES, *filed.SCENES)
+SCENES: Final = (*placed.SCENES, *filed.SCENES, *mailed.SCENES, *hidden.SCENES)
+
+INBOX: Final = "rides@cedar-rides.example"
+"""Where Cedar Rides reads its e-mails, as its agency.yaml says."""
 
 PAUSE: Final = 4.0
 """Seconds between two referrals, when the demo keeps running."""
@@ -49,9 +57,11 @@ class County:
     """What the gateway's keeper tells the agencies, and how members are made.
 
     ``root`` (``http://127.0.0.1:8080``), ``api`` (``…/fhir``), ``docs`` and ``mllp`` (host, port)
-    are where the gateway is; ``secret`` is what St Brigid signs its webhooks with; ``add_agency``
-    takes an id, the folder of its agency.yaml (or None) and its name; ``add_key`` takes an agency's
-    id and gives its key. ``folder`` is scratch space; ``once`` plays the scenes and ends.
+    are where the gateway is; ``secret`` is what St Brigid signs its webhooks with; ``mail`` is the
+    socket to which the gateway brings e-mails; ``add_agency`` takes an id, the folder of its
+    agency.yaml (or None) and its name; ``add_key`` takes an agency's id and gives its key;
+    ``keeper`` is the key of whoever keeps the hub. ``folder`` is scratch space; ``once`` plays the
+    scenes and ends.
     """
 
     root: str
@@ -60,7 +70,9 @@ class County:
     mllp: tuple[str, int]
     add_agency: Callable[[str, Path | None, str], object]
     add_key: Callable[[str], str]
+    keeper: str
     secret: str
+    mail: socket.socket
     folder: Path
     once: bool
 
@@ -88,7 +100,7 @@ async def _gather(county: County, story: Story, stack: contextlib.AsyncExitStack
         await clinic.open()
         stack.push_async_callback(clinic.close)
         await asyncio.to_thread(county.add_agency, clinic.id, _folder(county, clinic), clinic.name)
-    for id, name in (*PARTNERS, LEGAL_AID, PANTRY):
+    for id, name in (*PARTNERS, LEGAL_AID, PANTRY, RIDES):
         await asyncio.to_thread(county.add_agency, id, None, name)
     others = (*PARTNERS, LEGAL_AID, PANTRY)
     ids = (*(each.id for each in profiles), *(id for id, _ in others))
@@ -98,7 +110,7 @@ async def _gather(county: County, story: Story, stack: contextlib.AsyncExitStack
         id: await stack.enter_async_context(FhirClient(county.api, key)) for id, key in keys.items()
     }
     partners = [Partner(id, name, views[id], story) for id, name in PARTNERS]
-    bank, haven, harbor, open_door = partners
+    bank, haven, harbor, open_door, safe = partners
     for partner in partners:
         stack.push_async_callback(partner.close)
         await partner.open(*(("requested", "cancelled") if partner is bank else ("requested",)))
@@ -110,9 +122,34 @@ async def _gather(county: County, story: Story, stack: contextlib.AsyncExitStack
         await stack.enter_async_context(Files(id, name, county.root, keys[id], story))
         for id, name in (PANTRY, HARBOR)
     ]
+    rides = await _volunteers(county, story, stack)
     general, northside, riverside = clinics
-    placed = (bank, haven, harbor, open_door)
-    return Cast(story, general, northside, *placed, riverside, legal, pantry, nightly, desks)
+    keeper = await stack.enter_async_context(FhirClient(county.api, county.keeper))
+    return Cast(
+        story=story,
+        general=general,
+        northside=northside,
+        riverside=riverside,
+        food_bank=bank,
+        haven=haven,
+        harbor=harbor,
+        open_door=open_door,
+        legal=legal,
+        pantry=pantry,
+        nightly=nightly,
+        rides=rides,
+        safe=safe,
+        keeper=Keeper(keeper, story),
+        desks=desks,
+    )
+
+
+async def _volunteers(county: County, story: Story, stack: contextlib.AsyncExitStack) -> Worker:
+    """Those who have an e-mail address alone, and the county's mail server."""
+    mailroom = Mailroom(county.mail)
+    stack.push_async_callback(mailroom.close)
+    await mailroom.open()
+    return await stack.enter_async_context(Worker(*RIDES, INBOX, mailroom, story))
 
 
 def _folder(county: County, clinic: Clinic) -> Path:

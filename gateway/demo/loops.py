@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from gateway.demo.fhir_client import FhirClient
 from gateway.demo.inbox import DidNotComeError, expecting
+from gateway.demo.people import Person
+from gateway.demo.story import Story
 
 LOOP_DELIVERED: Final = "https://care-gateway.example/fhir/StructureDefinition/loop-delivered"
 
@@ -58,6 +60,22 @@ class Desk:
         requests = await self._requests(number)
         focus = ",".join(f"ServiceRequest/{request['id']}" for request in requests)
         return await self._fhir.search(f"Task?focus={focus}") if focus else []
+
+
+class Keeper:
+    """Who keeps the hub, and may read all that is in it."""
+
+    def __init__(self, fhir: FhirClient, story: Story) -> None:
+        self._fhir = fhir
+        self._story = story
+
+    async def knows_nobody(self, person: Person) -> None:
+        """``DidNotComeError`` where the hub has a record of the person."""
+        asked = f"Patient?family={person.family}", f"Patient?phone={person.phone}"
+        if any([await self._fhir.search(each) for each in asked]):
+            raise DidNotComeError("a hub that doesn't know who somebody is")
+        what = f"looks for {person.name} in all of the hub: no such person"
+        self._story.note("Keeper of the hub", what)
 
 
 def _says(task: Json, word: str) -> bool:

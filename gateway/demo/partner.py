@@ -49,7 +49,7 @@ class Referral:
     def person(self) -> str:
         """The patient's name, as the partner's screen shows it."""
         name = self.patient["name"][0]
-        return f"{' '.join(name['given'])} {name['family']}"
+        return " ".join([*name.get("given", []), name["family"]])
 
     @property
     def need(self) -> str:
@@ -165,6 +165,15 @@ class Partner:
         known = "id" in offer
         self._offer = await (self._fhir.update(offer) if known else self._fhir.create(offer))
         self._story.tell(self.name, HUB, f"{'PUTs' if known else 'POSTs'} {service}: {room}")
+
+    async def may_not_bring(self, resource: Json, what: str) -> None:
+        """Try to bring in what doesn't belong; ``DidNotComeError`` where that isn't refused."""
+        try:
+            await self._fhir.create(resource)
+        except RefusedError as refused:
+            self._story.tell(self.name, HUB, f"would POST {what}: {refused}")
+            return
+        raise DidNotComeError(f"a refusal of {what} of {self.name}")
 
     async def may_not_see(self, reference: str) -> None:
         """Ask for what no referral gives it; ``DidNotComeError`` where that isn't refused."""

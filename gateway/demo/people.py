@@ -43,6 +43,8 @@ _REGISTER: Final = """\
 710010|Applegarth|Sunniva|19910711|F|6 Canal St|Iowa City|52240|5550120
 710011|Hollowell|Mateo|19780902|M|52 Prairie Ln|Burlington|52601|5550121
 710012|Larkspur|Adaeze|20030129|F|19 Church St|Clinton|52732|5550122
+710013|Vesperfield|Anselm|19690617|M|30 Ferry Rd|Iowa City|52240|5550123
+710014|Oakenshaw|Leilani|19851109|F|11 Bluff St|Burlington|52601|5550124
 """
 
 PEOPLE: Final = tuple(Person(*line.split("|")) for line in _REGISTER.splitlines())

@@ -8,7 +8,7 @@ from typing import Final
 from gateway.demo import scenes, templates
 from gateway.demo.inbox import DidNotComeError
 from gateway.demo.people import Person
-from gateway.demo.scenes import FOOD, SHELTER, Asked, Cast, Scene
+from gateway.demo.scenes import FOOD, SHELTER, Asked, Cast, Named, Scene
 from gateway.demo.story import Loop
 
 BED: Final = "homelessness"
@@ -80,7 +80,7 @@ async def two_records_become_one(cast: Cast, person: Person) -> Loop:
     return await scenes.given(cast, asked, after, answer)
 
 
-async def _hear(asked: Asked, event: str, what: str) -> None:
+async def _hear(asked: Asked[Named], event: str, what: str) -> None:
     await asked.clinic.hear(
         f"{event} about {asked.number}: {what}", lambda heard: heard.event == event
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from gateway.demo import templates
 from gateway.demo.clinic import Clinic, Sent
 from gateway.demo.files import Casework, Files
 from gateway.demo.inbox import DidNotComeError
-from gateway.demo.loops import Desk
+from gateway.demo.loops import Desk, Keeper
 from gateway.demo.partner import Partner, Referral
 from gateway.demo.people import Person
 from gateway.demo.story import Loop, Story
+from gateway.demo.worker import Worker
 
 
 class Need(NamedTuple):
@@ -26,6 +27,7 @@ class Need(NamedTuple):
 
 FOOD: Final = Need("Z59.41", "Food insecurity")
 SHELTER: Final = Need("Z59.00", "Homelessness unspecified")
+RIDES: Final = Need("Z59.82", "Transportation insecurity")
 OUTCOMES: Final = {"oru": ("ORU^R01", "OBR", 2), "rri": ("RRI^I12", "RF1", 6)}
 """What brings the end by a closing profile, and where it bears the referral's number."""
 
@@ -47,17 +49,32 @@ class Cast:
     legal: Casework
     pantry: Files
     nightly: Files
+    rides: Worker
+    safe: Partner
+    keeper: Keeper
     desks: dict[str, Desk]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
 
+class Named(Protocol):
+    """Whoever is asked, by the name that a referral has for them."""
+
+    @property
+    def name(self) -> str:
+        """The member's name."""
+
+
+Whom = TypeVar("Whom", bound=Named)
+Whom_co = TypeVar("Whom_co", bound=Named, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[Whom_co]):
     """A referral that was sent: its number (RF1-6), the message, and what it was made from."""
 
     number: str
     clinic: Clinic
-    partner: Partner
+    partner: Whom_co
     sent: Sent
     values: dict[str, str]
 
@@ -144,12 +161,12 @@ EVERYDAY: Final = SCENES[:3]
 async def refer(
     cast: Cast,
     clinic: Clinic,
-    partner: Partner,
+    partner: Whom,
     need: Need,
     person: Person,
     template: str = templates.REFER,
     whom: str = "",
-) -> Asked:
+) -> Asked[Whom]:
     """A clinic registers somebody and refers them, by a message of its own kind.
 
     ``whom``: how the story calls whoever is asked, where that isn't the partner by name.
@@ -168,14 +185,31 @@ async def refer(
     return Asked(number, clinic, partner, sent, values)
 
 
-async def accepted(asked: Asked) -> tuple[Referral, str]:
+async def refer_under(
+    pseudonym: str, cast: Cast, clinic: Clinic, partner: Whom, need: Need
+) -> Asked[Whom]:
+    """A clinic refers somebody under a pseudonym, whom it doesn't register with the hub."""
+    number = f"R-{next(cast.numbers)}"
+    values = {
+        "pseudonym": pseudonym,
+        "referral": number,
+        "code": need.code,
+        "reason": need.reason,
+        "performer": partner.name,
+    }
+    what = f"refers {pseudonym} ({number}): {need.reason}, to {partner.name}"
+    sent = await clinic.send(what, templates.REFER_PSEUDONYM, values)
+    return Asked(number, clinic, partner, sent, values)
+
+
+async def accepted(asked: Asked[Partner]) -> tuple[Referral, str]:
     """The partner accepts, and the clinic hears so."""
     referral = await asked.partner.referred(asked.number)
     await asked.partner.move(referral, "accepted")
     return referral, await reply(asked, "A")
 
 
-async def given(cast: Cast, asked: Asked, referral: Referral, answer: str) -> Loop:
+async def given(cast: Cast, asked: Asked[Partner], referral: Referral, answer: str) -> Loop:
     """The partner serves, and the clinic hears the outcome."""
     await asked.partner.move(referral, "in-progress")
     await asked.partner.serve(referral)
@@ -183,7 +217,7 @@ async def given(cast: Cast, asked: Asked, referral: Referral, answer: str) -> Lo
     return await closed(cast, asked, "completed", f"{answer}, {end}")
 
 
-async def reply(asked: Asked, code: str) -> str:
+async def reply(asked: Asked[Named], code: str) -> str:
     """RRI^I12 that answers the message (MSA-2), with RF1-1 A or R (HL7 table 0283)."""
     heard = await asked.clinic.hear(
         f"RRI^I12 that answers {asked.number}",
@@ -194,7 +228,7 @@ async def reply(asked: Asked, code: str) -> str:
     return f"RRI^I12 {heard.gist()}"
 
 
-async def outcome(asked: Asked) -> str:
+async def outcome(asked: Asked[Named]) -> str:
     """The end, in the message of the clinic's closing profile, by its own referral number."""
     event, segment, number = OUTCOMES[asked.clinic.profile.outcome]
     await asked.clinic.hear(
@@ -206,7 +240,7 @@ async def outcome(asked: Asked) -> str:
     return event
 
 
-async def closed(cast: Cast, asked: Asked, status: str, how: str) -> Loop:
+async def closed(cast: Cast, asked: Asked[Named], status: str, how: str) -> Loop:
     """Wait for the hub's note that the loop is closed."""
     answered = status in ("rejected", "cancelled")
     kind = "rri" if answered else asked.clinic.profile.outcome

@@ -34,6 +34,11 @@ CANCEL: Final = MSH.replace("{event}", "REF^I14^REF_I12") + REFERRAL
 REFER_ANYONE: Final = "\n".join(line for line in REFER.splitlines() if "PRD|RT" not in line) + "\n"
 """A referral that names nobody: the hub looks for somebody who can help."""
 
+REFER_PSEUDONYM: Final = MSH.replace("{event}", "REF^I12^REF_I12") + REFERRAL.replace(
+    PID, "PID|1||{pseudonym}^^^{facility}^ANON||{pseudonym}^^^^^^S\n"
+)
+"""A referral to a victim service provider: of the person, a pseudonym (HL7 table 0200: S)."""
+
 ORDER: Final = (
     r"MSH|^~\&|{application}|{facility}|GATEWAY|{performer}|{at}||OMG^O19^OMG_O19|{control_id}|P|2.5.1"
     "|||||||||360X\n" + PID + "ORC|NW|{referral}^{facility}-REF|||||||{at}"

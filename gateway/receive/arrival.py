@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import structlog
 
-from gateway.errors import GatewayError, Internal, Issue, ReceiveError, Unavailable
+from gateway.errors import GatewayError, Internal, Issue, ReceiveError, RouteError, Unavailable
 from gateway.messages.sequence import Turn
 from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
@@ -48,6 +48,8 @@ def accept_from(pipeline: Pipeline, settings: Settings) -> Accept:
             claimed = pipeline.members.sender(head.application, head.facility) if head else None
             agency = claimed or settings.mllp_agency
         agency = agency or NOBODY
+        if agency in pipeline.members.confidential:
+            return _kept_out(pipeline, agency, "mllp", arrival.raw)
         if head is not None and head.enhanced and not head.bare:
             return _enhanced(pipeline, agency, arrival.raw, head)
         return take_in(pipeline, agency, "mllp", arrival.raw)
@@ -60,9 +62,18 @@ def take_in(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future
 
     A batch's receipt says AA where all of its messages were accepted, AE where one wasn't.
     """
+    if agency in pipeline.members.confidential:
+        return _kept_out(pipeline, agency, channel, raw)
     if batch.is_batch(raw):
         return _batch(pipeline, agency, channel, raw)
     return pipeline.accept(*as_message(agency, channel, raw))
+
+
+def _kept_out(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[Receipt]:
+    """A victim service provider's clients don't enter the hub, nor do messages about them."""
+    message, acknowledge = as_message(agency, channel, raw)
+    error = RouteError("a victim service provider's messages may not enter a shared database")
+    return pipeline.refuse(replace(message, raw=b""), error, acknowledge)
 
 
 def as_message(agency: str, channel: str, raw: bytes) -> tuple[Message, Acknowledge]:

@@ -57,8 +57,9 @@ class Area:
 class Eligibility:
     """Whom a service takes. Ages are years; ``youngest`` and ``oldest`` are both taken.
 
-    ``households`` are HMIS's: "without-children", "with-children", "only-children". ``others``
-    counts conditions in words that no rule reads, and which somebody has to confirm.
+    ``households`` are HMIS's: "without-children", "with-children", "only-children".
+    ``insurances`` are kinds of coverage, of which one is needed. ``others`` counts conditions in
+    words that no rule reads, and which somebody has to confirm.
     """
 
     youngest: float | None = None
@@ -66,6 +67,7 @@ class Eligibility:
     genders: frozenset[str] = frozenset()
     households: frozenset[str] = frozenset()
     veterans_only: bool = False
+    insurances: frozenset[Coding] = frozenset()
     others: int = 0
 
 
@@ -108,7 +110,8 @@ class Candidate:
     ``receives`` is its ReceivesReferrals, ``agreed`` whether its data-sharing agreement is in
     force (None: not known). ``confidential``: a victim service provider, of whose place nothing is
     known here. ``bars`` are the Patients that it doesn't take. ``hearsay``: another agency told of
-    the service, not its own.
+    the service, not its own. ``accessible`` is how it can be used, ``papers`` what it asks to see,
+    each by every name that it has.
     """
 
     service: Reference
@@ -125,6 +128,8 @@ class Candidate:
     area: Area = Area()
     eligibility: Eligibility = Eligibility()
     languages: frozenset[str] = frozenset()
+    accessible: frozenset[Coding] = frozenset()
+    papers: tuple[frozenset[Coding], ...] = ()
     openings: tuple[Opening, ...] = ()
     closed: tuple[tuple[datetime, datetime], ...] = ()
     timezone: str = "UTC"
@@ -149,7 +154,9 @@ class Place:
 class Person:
     """What of a person decides who can help. ``age`` in years; ``languages`` in their order.
 
-    ``pseudonymous``: the record bears no name, birth date, address or telecom.
+    ``insurances`` are kinds of coverage that are in force, ``needs`` what they need to use a
+    service, ``papers`` the documents of theirs on record, by every name.
+    ``pseudonymous``: nothing that goes with the request tells who it is.
     """
 
     patient: Reference = ""
@@ -158,6 +165,9 @@ class Person:
     veteran: bool | None = None
     household: str = ""
     languages: tuple[str, ...] = ()
+    insurances: frozenset[Coding] = frozenset()
+    needs: frozenset[Coding] = frozenset()
+    papers: frozenset[Coding] = frozenset()
     place: Place = Place()
     pseudonymous: bool = False
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.route.concepts import covers
 from gateway.route.facts import Candidate, Finding, Opening, Priority, Referral
 from gateway.route.places import reach
 
@@ -25,6 +26,7 @@ WITHIN: Final[Mapping[Priority, timedelta]] = {
 LOCAL, REGIONAL = 20, 5
 ELIGIBLE: Final = 5
 LANGUAGE: Final = 10
+INSURED: Final = 10
 OPEN: Final = 15
 
 
@@ -80,6 +82,37 @@ def takes_veterans(referral: Referral, candidate: Candidate, now: datetime) -> F
     return Finding("veteran", "out", "is for veterans alone")
 
 
+def takes_insurance(referral: Referral, candidate: Candidate, now: datetime) -> Finding | None:
+    """Coverage of a kind that it takes. Another on record doesn't prove that there is no such."""
+    wanted, held = candidate.eligibility.insurances, referral.person.insurances
+    if not wanted:
+        return None
+    if any(covers(want, has) for want in wanted for has in held):
+        return Finding("insurance", "for", "takes the person's insurance", ELIGIBLE)
+    if {system for system, _ in wanted} & {system for system, _ in held}:
+        return Finding("insurance", "against", "takes other insurance", -INSURED)
+    return Finding("insurance", "confirm", "whether it takes the person's insurance")
+
+
+def is_accessible(referral: Referral, candidate: Candidate, now: datetime) -> Finding | None:
+    """What the person needs to use a service; what it doesn't tell, it may still have."""
+    needed = referral.person.needs
+    if not needed:
+        return None
+    if needed <= candidate.accessible:
+        return Finding("accessibility", "for", "can be used as the person needs", ELIGIBLE)
+    return Finding("accessibility", "confirm", "whether it can be used as the person needs")
+
+
+def asks_for_papers(referral: Referral, candidate: Candidate, now: datetime) -> Finding | None:
+    """The documents that it asks to see. One that isn't on record may be in a pocket."""
+    if not candidate.papers:
+        return None
+    if all(paper & referral.person.papers for paper in candidate.papers):
+        return Finding("documents", "for", "the documents that it asks for are there", ELIGIBLE)
+    return Finding("documents", "confirm", "the documents that it asks for")
+
+
 def has_conditions(referral: Referral, candidate: Candidate, now: datetime) -> Finding | None:
     """Eligibility that is written in words."""
     if not candidate.eligibility.others:
@@ -117,8 +150,11 @@ RULES: Final[tuple[Rule, ...]] = (
     takes_gender,
     takes_household,
     takes_veterans,
+    takes_insurance,
     has_conditions,
     speaks,
+    is_accessible,
+    asks_for_papers,
     opens_in_time,
 )
 

@@ -11,12 +11,13 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final, cast
 
 from gateway.fhir import codes
-from gateway.fhir.least import SSN
 from gateway.model import Reference, Resource
 from gateway.route import places
+from gateway.route.concepts import codings, names, of_access, of_coverage
 from gateway.route.facts import Coding, Permission, Person, Place, Priority, Referral
 from gateway.route.needs import needs
-from gateway.route.services import codings, language
+from gateway.route.pseudonym import REASONS, persons, telling
+from gateway.route.services import language
 
 RESTRICTED: Final = frozenset({"42CFRPart2", "ETH", "SUD", "R", "V"})
 """Security labels (v3-ActCode, v3-Confidentiality) of what goes nowhere without a consent."""
@@ -24,6 +25,7 @@ RESTRICTED: Final = frozenset({"42CFRPart2", "ETH", "SUD", "R", "V"})
 CARE: Final = frozenset({"TREAT", "CAREMGT", "COC"})
 """Purposes (v3-ActReason) that permit a referral: treatment, care management, coordination."""
 
+DISABILITY: Final = "http://hl7.org/fhir/StructureDefinition/patient-disability"
 GEOLOCATION: Final = "http://hl7.org/fhir/StructureDefinition/geolocation"
 VETERAN: Final[Coding] = ("http://loinc.org", "93034-5")
 """Observation: discharged from the armed forces of the United States (PRAPARE)."""
@@ -43,8 +45,9 @@ class Around:
     """What of a referral stands outside its ServiceRequest.
 
     ``reasons``: the Conditions that it names. ``consents``: those that it names (revoked ones too)
-    and the patient's active ones. ``observations`` and ``groups`` are about the patient. ``others``
-    are further resources that would travel with it. ``performers`` and ``known_to`` are members.
+    and the patient's active ones. ``observations``, ``groups``, ``coverages`` and ``documents``
+    (DocumentReference) are about the patient. ``others`` are further resources that would travel
+    with it. ``performers`` and ``known_to`` are members.
     """
 
     patient: Resource | None = None
@@ -52,6 +55,8 @@ class Around:
     consents: Sequence[Resource] = ()
     observations: Sequence[Resource] = ()
     groups: Sequence[Resource] = ()
+    coverages: Sequence[Resource] = ()
+    documents: Sequence[Resource] = ()
     others: Sequence[Resource] = ()
     performers: tuple[str, ...] = ()
     known_to: frozenset[str] = frozenset()
@@ -98,17 +103,12 @@ def person(request: Resource, around: Around, now: datetime) -> Person:
         veteran=_veteran(around.observations),
         household=_household(around.groups),
         languages=tuple(_languages(patient)),
+        insurances=_insurances(around.coverages, now),
+        needs=of_access([*(request.get("orderDetail") or []), *_disabilities(patient)]),
+        papers=frozenset(name for each in around.documents for name in _papers(each)),
         place=_place(patient.get("address") or []),
-        pseudonymous=is_pseudonymous(patient) and "display" not in (request.get("subject") or {}),
+        pseudonymous=_is_pseudonymous(request, around),
     )
-
-
-def is_pseudonymous(patient: Resource) -> bool:
-    """Whether a Patient's record bears nothing that tells who it is."""
-    names = [each for each in patient.get("name") or [] if each.get("use") != "anonymous"]
-    told = ("telecom", "address", "birthDate", "contact", "photo")
-    numbers = (each.get("system") for each in patient.get("identifier") or [])
-    return not names and not any(patient.get(each) for each in told) and SSN not in numbers
 
 
 def permissions(consent: Resource, who: Who) -> Iterator[Permission]:
@@ -136,6 +136,19 @@ def in_force(period: Resource | None, now: datetime) -> bool:
     start = _moment((period or {}).get("start"), last=False)
     end = _moment((period or {}).get("end"), last=True)
     return (start is None or start <= now) and (end is None or now <= end)
+
+
+def _is_pseudonymous(request: Resource, around: Around) -> bool:
+    """Whether nothing that would travel with a request tells who it is for; who isn't known might
+    be told."""
+    if around.patient is None:
+        return False
+    links = (*(request.get("reasonReference") or []), *(request.get("supportingInfo") or []))
+    named = {str(each.get("reference")).partition("/_history/")[0] for each in links}
+    along = [each for each in around.others if f"{each['resourceType']}/{each['id']}" in named]
+    told = any(telling(each) for each in (around.patient, request, *along))
+    alike = all(set(persons(each)) <= set(persons(request)) for each in along)
+    return not told and alike and {each["resourceType"] for each in along} <= REASONS
 
 
 def _permission(provision: Resource, who: Who, *, permits: bool) -> Permission:
@@ -213,6 +226,26 @@ def _point(address: Resource) -> tuple[float, float] | None:
             if None not in (parts.get("latitude"), parts.get("longitude")):
                 return float(parts["latitude"]), float(parts["longitude"])
     return None
+
+
+def _insurances(coverages: Iterable[Resource], now: datetime) -> frozenset[Coding]:
+    """The kinds of coverage that are in force."""
+    held = [each for each in coverages if each.get("status") == "active"]
+    return of_coverage(each.get("type") or {} for each in held if in_force(each.get("period"), now))
+
+
+def _disabilities(patient: Resource) -> Iterator[Resource]:
+    """R4's patient-disability."""
+    for each in patient.get("extension") or []:
+        if each.get("url") == DISABILITY:
+            yield each.get("valueCodeableConcept") or {}
+
+
+def _papers(document: Resource) -> Iterator[Coding]:
+    """What a document is called."""
+    if document.get("status") == "current":
+        for concept in (document.get("type") or {}, *(document.get("category") or [])):
+            yield from names(concept)
 
 
 def _veteran(observations: Iterable[Resource]) -> bool | None:

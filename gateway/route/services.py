@@ -6,6 +6,7 @@ Beside R4's elements and the SDOH-CC capacity it reads this gateway's extensions
     routing-weight       positiveInt, of HealthcareService: its share among equals
     coverage-radius      Quantity (km or [mi_i]), of a Location in coverageArea, around its position
     eligibility-age      Range in years, of HealthcareService.eligibility
+    required-document    CodeableConcept, of HealthcareService: what it asks to see (HSDS's)
 
 and R4's own ``location-boundary-geojson`` (outer rings: a hole in a shape isn't cut out).
 """
@@ -24,6 +25,7 @@ from gateway.fhir import codes
 from gateway.model import Agency, Reference, Resource
 from gateway.route import places
 from gateway.route.capacity import read_capacity
+from gateway.route.concepts import codings, names, of_access, of_coverage
 from gateway.route.facts import Area, Candidate, Circle, Coding, Eligibility, Opening, Point
 
 GEOJSON: Final = "http://hl7.org/fhir/StructureDefinition/location-boundary-geojson"
@@ -69,18 +71,14 @@ def candidate(service: Resource, agency: Agency, beside: Beside) -> Candidate:
         area=Area() if agency.confidential else _area(service, beside.locations),
         eligibility=_eligibility(service.get("eligibility") or []),
         languages=frozenset(_languages(service.get("communication") or [])),
+        accessible=of_access(service.get("characteristic") or []),
+        papers=tuple(map(names, _values(service, "required-document"))),
         openings=tuple(_openings(service.get("availableTime") or [])),
         closed=tuple(_closed(service.get("notAvailable") or [], ZoneInfo(zone))),
         timezone=zone,
         capacity=read_capacity(service),
         weight=_value(service, "routing-weight") or 1,
     )
-
-
-def codings(concepts: Iterable[Resource]) -> frozenset[Coding]:
-    """The codes of CodeableConcepts."""
-    found = (each for concept in concepts for each in concept.get("coding") or [])
-    return frozenset((each.get("system") or "", each["code"]) for each in found if "code" in each)
 
 
 def point(location: Resource) -> Point | None:
@@ -154,6 +152,7 @@ def _eligibility(conditions: Iterable[Resource]) -> Eligibility:
     low: float | None = None
     high: float | None = None
     known: set[str] = set()
+    insured: set[Coding] = set()
     others = 0
     for condition in conditions:
         ages = _value(condition, "eligibility-age")
@@ -164,14 +163,17 @@ def _eligibility(conditions: Iterable[Resource]) -> Eligibility:
             for system, code in codings([condition.get("code") or {}])
             if system == codes.ELIGIBILITY
         }
+        covered = of_coverage([condition.get("code") or {}])
         known |= said
-        others += not ages and not said
+        insured |= covered
+        others += not ages and not said and not covered
     return Eligibility(
         youngest=low,
         oldest=high,
         genders=frozenset(GENDERS[each] for each in known & set(GENDERS)),
         households=HOUSEHOLDS & known,
         veterans_only="veterans" in known,
+        insurances=frozenset(insured),
         others=others + len(known - set(GENDERS) - HOUSEHOLDS - {"veterans"}),
     )
 
@@ -224,8 +226,11 @@ def _ends(text: str | None, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
 
 def _value(element: Resource, name: str) -> Any:
     """The value of an extension: this gateway's by its short name, another by its URL."""
+    return next(_values(element, name), None)
+
+
+def _values(element: Resource, name: str) -> Iterator[Any]:
     url = name if ":" in name else codes.ROUTE + name
     for each in element.get("extension") or []:
         if each.get("url") == url:
-            return next((v for key, v in each.items() if key.startswith("value")), None)
-    return None
+            yield next((v for key, v in each.items() if key.startswith("value")), None)

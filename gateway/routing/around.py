@@ -73,6 +73,7 @@ def _around(
         known = {each.get("id") for each in consents}
         consents += [each for each in active if each.get("id") not in known]
     veteran = ("code", "|".join(VETERAN))
+    insured = _own(reader, owner, "Coverage", ("beneficiary", about)) if about else []
     return Around(
         patient=beside.get(patient),
         reasons=[each for each in named if each["resourceType"] == "Condition"],
@@ -81,6 +82,8 @@ def _around(
         if about
         else [],
         groups=_own(reader, owner, "Group", ("member", about)) if about else [],
+        coverages=[*insured, *(each for each in named if each["resourceType"] == "Coverage")],
+        documents=_own(reader, owner, "DocumentReference", ("patient", about)) if about else [],
         others=named,
         performers=performers(members.directory, request, beside),
         known_to=frozenset(_serving(reader, members, about)) if about else frozenset(),

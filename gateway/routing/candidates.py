@@ -18,11 +18,12 @@ from gateway.identify.scoring import score
 from gateway.identify.ways import escaped, ways
 from gateway.members import KEEPER, Members
 from gateway.model import HUB, Reference, Resource, Stored
+from gateway.route.concepts import codings
 from gateway.route.directory import performer
 from gateway.route.facts import Candidate, Coding, Referral
 from gateway.route.gates import GENERAL
 from gateway.route.requests import in_force
-from gateway.route.services import Beside, candidate, codings
+from gateway.route.services import Beside, candidate
 from gateway.routing.around import found, read
 from gateway.store import Reader
 

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
+from gateway.fhir import codes
+from gateway.route.concepts import SOPT
 from gateway.route.facts import Area, Circle, Eligibility, Opening, Place
 from gateway.route.fit import RULES, is_open
 from tests.route.samples import NOW, pantry, referral
 
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+MEDICAID, HMO, MEDICARE = (SOPT, "2"), (SOPT, "211"), (SOPT, "1")
+RAMP = (codes.ACCESSIBILITY, "wheelchair")
+SIGNS = (codes.ACCESSIBILITY, "sign-language")
+ID_CARD = frozenset({("http://loinc.org", "64290-0"), ("", "photo id")})
 ELSEWHERE = Area(zips=frozenset({"52601"}))
 ANY = frozenset(range(7))
 NIGHT = Opening(ANY, time(18), time(7))
@@ -65,6 +72,28 @@ def takes(**more: Any) -> dict[str, Any]:
         ("veteran", {"veteran": True}, takes(veterans_only=True), "for"),
         ("veteran", {"veteran": False}, takes(veterans_only=True), "out"),
         ("eligibility", {}, takes(others=1), "confirm"),
+        ("insurance", {"insurances": {MEDICAID}}, {}, ""),
+        ("insurance", {}, takes(insurances={MEDICAID}), "confirm"),
+        ("insurance", {"insurances": {MEDICAID}}, takes(insurances={MEDICAID}), "for"),
+        ("insurance", {"insurances": {HMO}}, takes(insurances={MEDICAID}), "for"),
+        ("insurance", {"insurances": {MEDICAID}}, takes(insurances={HMO}), "against"),
+        ("insurance", {"insurances": {MEDICARE}}, takes(insurances={MEDICAID}), "against"),
+        ("insurance", {"insurances": {MEDICARE, HMO}}, takes(insurances={MEDICAID}), "for"),
+        ("insurance", {"insurances": {(ACT, "PUBLICPOL")}}, takes(insurances={HMO}), "confirm"),
+        ("accessibility", {}, {"accessible": {RAMP}}, ""),
+        ("accessibility", {"needs": {RAMP}}, {"accessible": {RAMP, SIGNS}}, "for"),
+        ("accessibility", {"needs": {RAMP, SIGNS}}, {"accessible": {RAMP}}, "confirm"),
+        ("accessibility", {"needs": {RAMP}}, {}, "confirm"),
+        ("documents", {"papers": {("", "photo id")}}, {}, ""),
+        ("documents", {"papers": {("", "photo id")}}, {"papers": (ID_CARD,)}, "for"),
+        ("documents", {"papers": {("", "lease")}}, {"papers": (ID_CARD,)}, "confirm"),
+        (
+            "documents",
+            {"papers": {("", "lease")}},
+            {"papers": (ID_CARD, frozenset({("", "lease")}))},
+            "confirm",
+        ),
+        ("documents", {}, {"papers": (ID_CARD,)}, "confirm"),
         ("language", {}, {"languages": frozenset({"en"})}, "for"),
         ("language", {}, {"languages": frozenset({"fr"})}, "against"),
         ("language", {}, {}, "confirm"),

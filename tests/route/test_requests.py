@@ -10,12 +10,12 @@ import pytest
 from gateway.fhir import codes
 from gateway.route.facts import Permission, Place
 from gateway.route.requests import (
+    DISABILITY,
     GEOLOCATION,
     HOUSEHOLD,
     VETERAN,
     Around,
     in_force,
-    is_pseudonymous,
     permissions,
     referral,
 )
@@ -161,27 +161,45 @@ def test_a_household_is_a_groups_characteristic() -> None:
     assert made(request(), groups=({},)).person.household == ""
 
 
+HERON = {"resourceType": "Patient", "id": "p", "name": [{"use": "anonymous", "text": "heron"}]}
+WHY = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p"}}
+
+
 @pytest.mark.parametrize(
-    ("patient", "pseudonymous"),
+    ("asked", "along", "pseudonymous"),
     [
-        ({}, True),
-        ({"identifier": [{"system": "urn:dv", "value": "x"}], "gender": "female"}, True),
-        ({"name": [{"use": "anonymous", "text": "Blue heron"}]}, True),
-        ({"name": [{"family": "Novak"}]}, False),
-        ({"birthDate": "1990-01-01"}, False),
-        ({"address": [{"postalCode": "52240"}]}, False),
-        ({"telecom": [{"value": "1"}]}, False),
-        ({"identifier": [{"system": "http://hl7.org/fhir/sid/us-ssn", "value": "x"}]}, False),
+        ({}, [], True),
+        ({"subject": {"reference": "Patient/p", "display": "Elena Novak"}}, [], False),
+        ({"text": {"status": "generated"}}, [], False),
+        ({"reasonReference": [{"reference": "Condition/c"}]}, [WHY], True),
+        (
+            {"supportingInfo": [{"reference": "Condition/c"}]},
+            [{**WHY, "contained": [HERON]}],
+            False,
+        ),
+        (
+            {"supportingInfo": [{"reference": "Coverage/c"}]},
+            [{**WHY, "resourceType": "Coverage"}],
+            False,
+        ),
+        ({}, [{**WHY, "resourceType": "Encounter"}], True),
+        (
+            {"reasonReference": [{"reference": "Condition/c"}]},
+            [{**WHY, "subject": {"reference": "Patient/q"}}],
+            False,
+        ),
     ],
 )
-def test_a_pseudonym_tells_nobody_who_it_is(patient: Any, pseudonymous: bool) -> None:
-    assert is_pseudonymous(patient) is pseudonymous
+def test_it_goes_under_a_pseudonym_where_nothing_that_goes_along_says_more(
+    asked: Any, along: Any, pseudonymous: bool
+) -> None:
+    made_ = made(request(**asked), patient=HERON, others=along)
+    assert made_.person.pseudonymous is pseudonymous
 
 
-def test_a_name_beside_the_reference_is_no_pseudonym() -> None:
-    named = request(subject={"reference": "Patient/p", "display": "Elena Novak"})
-    assert not made(named).person.pseudonymous
-    assert made(request()).person.pseudonymous
+def test_of_whom_nobody_knows_the_record_nobody_knows_that_it_tells_nothing() -> None:
+    assert not made(request()).person.pseudonymous
+    assert not made(request(), patient={**HERON, "birthDate": "1990"}).person.pseudonymous
 
 
 @pytest.mark.parametrize("code", ["42CFRPart2", "R"])
@@ -274,3 +292,41 @@ def test_a_consents_period_ends_with_its_last_day() -> None:
 )
 def test_a_period_holds_now(period: Any, holds: bool) -> None:
     assert in_force(period, NOW) is holds
+
+
+def coverage(code: str, **more: Any) -> dict[str, Any]:
+    return {"status": "active", "type": coded("https://nahdo.org/sopt", code), **more}
+
+
+def test_insurance_is_what_is_in_force_by_whatever_name_its_system_has() -> None:
+    old = {"type": {"coding": [{"system": "urn:oid:2.16.840.1.113883.3.221.5", "code": "81"}]}}
+    held = (
+        coverage("2"),
+        coverage("1", period={"end": "2020-01-01"}),
+        coverage("5", status="cancelled"),
+        coverage("9") | old,
+        coverage("x") | {"type": coded("urn:payer", "x")},
+        coverage("x") | {"type": coded(codes.BASE + "CodeSystem/hmis-element", "VHAServices")},
+    )
+    found = made(request(), coverages=held).person.insurances
+    assert found == {("https://nahdo.org/sopt", each) for each in ("2", "81", "32")}
+
+
+def test_what_somebody_needs_to_use_a_service_is_told_by_the_request_or_the_record() -> None:
+    ramp, signs = (coded(codes.ACCESSIBILITY, each) for each in ("wheelchair", "sign-language"))
+    disability = {"url": DISABILITY, "valueCodeableConcept": signs}
+    asked = request(orderDetail=[ramp, {"text": "x"}])
+    found = made(asked, patient={"resourceType": "Patient", "extension": [disability]})
+    assert {code for _, code in found.person.needs} == {"wheelchair", "sign-language"}
+
+
+def test_documents_are_known_by_code_and_by_word_while_they_stand() -> None:
+    lease = {"type": {"text": "Lease Agreement"}, "category": [coded("urn:x", "housing")]}
+    found = made(
+        request(),
+        documents=(
+            {"status": "current", **lease},
+            {"status": "superseded", "type": {"text": "Photo ID"}},
+        ),
+    )
+    assert found.person.papers == {("", "lease agreement"), ("urn:x", "housing")}

@@ -223,3 +223,28 @@ def test_when_it_is_closed_is_read_in_its_own_time() -> None:
     ((start, end),) = periods({"start": "2026-12-24T12:00:00Z"})
     assert (start, end.year) == (datetime(2026, 12, 24, 12, tzinfo=UTC), 9999)
     assert read({"notAvailable": [{"description": "now and then"}]}).closed == ()
+
+
+def test_insurance_accessibility_and_documents_are_read() -> None:
+    payer, own = "https://nahdo.org/sopt", codes.ROUTE + "required-document"
+    photo = {"coding": [{"system": "urn:x", "code": "id", "display": "Photo ID"}]}
+    found = read(
+        {
+            "name": "x",
+            "eligibility": [{"code": {"coding": [{"system": payer, "code": "2"}]}}],
+            "characteristic": [
+                {"coding": [{"system": codes.ACCESSIBILITY, "code": "wheelchair"}]},
+                {"text": "parking"},
+            ],
+            "extension": [
+                {"url": own, "valueCodeableConcept": photo},
+                {"url": own, "valueCodeableConcept": {"text": "Proof of address"}},
+            ],
+        }
+    )
+    assert found.eligibility == Eligibility(insurances=frozenset({(payer, "2")}))
+    assert found.accessible == {(codes.ACCESSIBILITY, "wheelchair")}
+    assert found.papers == (
+        {("urn:x", "id"), ("", "photo id")},
+        {("", "proof of address")},
+    )

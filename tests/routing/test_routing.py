@@ -10,6 +10,7 @@ import pytest
 
 from gateway import routing
 from gateway.errors import RouteError
+from gateway.fhir import codes
 from gateway.members import KEEPER, Members
 from gateway.model import HUB
 from gateway.route import Decision
@@ -236,6 +237,34 @@ def test_a_victim_service_provider_takes_and_gives_pseudonyms_alone(
     put(hub, "clinic", patient())
     hide(members, "clinic", tmp_path)
     assert said(hub, members, "pantry-food", "pseudonym") == "out"
+
+
+def test_the_requesters_own_word_on_insurance_and_documents_counts(
+    hub: Hub, members: Members
+) -> None:
+    sopt = "https://nahdo.org/sopt"
+    asks = {"url": codes.ROUTE + "required-document", "valueCodeableConcept": {"text": "Photo ID"}}
+    medicaid = {"code": {"coding": [{"system": sopt, "code": "2"}]}}
+    put(hub, "pantry", service("pantry-food", eligibility=[medicaid], extension=[asks]))
+    held = {
+        "resourceType": "Coverage",
+        "status": "active",
+        "beneficiary": {"reference": "Patient/p"},
+        "payor": [{"display": "the state"}],
+        "type": {"coding": [{"system": sopt, "code": "21"}]},
+    }
+    paper = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "subject": {"reference": "Patient/p"},
+        "type": {"text": "photo-ID"},
+        "content": [{"attachment": {"title": "x"}}],
+    }
+    for owner, said_so in (("bank", "confirm"), ("clinic", "for")):
+        put(hub, owner, {**held, "id": f"c-{owner}"})
+        put(hub, owner, {**paper, "id": f"d-{owner}"})
+        assert said(hub, members, "pantry-food", "insurance") == said_so
+        assert said(hub, members, "pantry-food", "documents") == said_so
 
 
 def test_only_one_of_its_needs_may_be_asked_about(hub: Hub, members: Members) -> None:

@@ -77,11 +77,12 @@ def _about(sight: Sight) -> list[tuple[str, str]]:
     task, request = sight.task, sight.request
     notes = [*(request.get("note") or []), *(task.get("note") or [])]
     reason = task.get("statusReason")
+    because = [*(request.get("reasonCode") or []), *(each.get("code") for each in sight.reasons)]
     return [
         ("Asked by", sight.asker),
         ("Asked on", str(task.get("authoredOn") or "")[:10]),
         ("Kind of need", ", ".join(filter(None, map(concept, request.get("category") or [])))),
-        ("Because of", ", ".join(filter(None, map(concept, request.get("reasonCode") or [])))),
+        ("Because of", ", ".join(dict.fromkeys(filter(None, map(concept, because))))),
         ("Description", str(task.get("description") or "")),
         ("Reason given", concept(reason)),
         *(("Note", str(each.get("text") or "")) for each in notes),
