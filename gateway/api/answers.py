@@ -83,13 +83,15 @@ def refusal(error: GatewayError, headers: dict[str, str] | None = None) -> Respo
 def searchset(base: str, path: str, pairs: Pairs, page: Page) -> bytes:
     """A page of a search at ``path`` below the base, "" for the base itself.
 
-    The links repeat the search as it was understood, so that whoever kept one can ask again.
+    The links repeat the search as it was understood, so that whoever kept one can ask again; they
+    are called as R4 calls them (http, 3.1.0.10), "previous" among them.
     """
     asked = [(name, value) for name, value in pairs if name != "_cursor"]
     url = f"{base}/{path}" if path else base
     links = [_link("self", url, pairs), _link("first", url, asked)]
-    if page.next is not None:
-        links.append(_link("next", url, [*asked, ("_cursor", page.next)]))
+    for relation, cursor in (("previous", page.previous), ("next", page.next)):
+        if cursor is not None:
+            links.append(_link(relation, url, [*asked, ("_cursor", cursor)]))
     found = [_entry(base, each, b"match") for each in page.entries]
     brought = [_entry(base, each, b"include") for each in page.included]
     return _bundle("searchset", page.total, links, [*found, *brought])
@@ -98,7 +100,7 @@ def searchset(base: str, path: str, pairs: Pairs, page: Page) -> bytes:
 def history(base: str, path: str, pairs: Pairs, page: Page) -> bytes:
     """A page of versions, the newest first; ``path`` is the history's below the base."""
     asked = [(name, value) for name, value in pairs if name != "_cursor"]
-    links = [_link("self", f"{base}/{path}", list(pairs))]
+    links = [_link("self", f"{base}/{path}", pairs), _link("first", f"{base}/{path}", asked)]
     if page.next is not None:
         links.append(_link("next", f"{base}/{path}", [*asked, ("_cursor", page.next)]))
     return _bundle("history", page.total, links, (_past(base, each) for each in page.entries))

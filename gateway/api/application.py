@@ -16,11 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Match, WebSocketRoute
 
 from gateway.api.admin import ADMIN
+from gateway.api.asides import ASIDES
 from gateway.api.bulk import BULK
 from gateway.api.deliveries import DELIVERIES
 from gateway.api.directory import Entrance
 from gateway.api.docs import DOCS
 from gateway.api.endpoint import Api, Door, Endpoint, TakeIn, check_doors, refuse, unexpected
+from gateway.api.explaining import EXPLAINING
 from gateway.api.health import HEALTH
 from gateway.api.intake import INTAKE
 from gateway.api.interactions import BASE, INTERACTIONS
@@ -41,10 +43,12 @@ ENDPOINTS: Final = (
     *INTERACTIONS,
     *INTAKE,
     *LOADS,
+    *ASIDES,
     *ADMIN,
     *DELIVERIES,
     *UNMET,
     *MAPS,
+    *EXPLAINING,
     *HEALTH,
     *DOCS,
     *PAGES,
@@ -81,7 +85,7 @@ def build_api(
         _add(app, endpoint, api)
     app.router.routes.append(WebSocketRoute(PATH, SocketDoor(api)))
     check_doors(app)
-    app.open()
+    app.open(settings.cors_origins)
     app.state.openapi = openapi_text(app)
     return app
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.api import answers
@@ -13,10 +15,19 @@ from gateway.fhir.outcome import outcome
 _WHOLE: Final = ("", "representation")
 
 
-def response(base: str, answered: Answered, wanted: str) -> bytes:
-    """The response Bundle's JSON; ``wanted`` is what ``Prefer: return`` says of written entries."""
+def response(
+    base: str, answered: Answered, wanted: str, beyond: Mapping[int, bytes] = MappingProxyType({})
+) -> bytes:
+    """The response Bundle's JSON.
+
+    ``wanted`` is what ``Prefer: return`` says of written entries; ``beyond`` are the entries, by
+    index, that other doors answered.
+    """
     head = {"resourceType": "Bundle", "type": f"{answered.kind}-response"}
-    entries = b",".join(_entry(base, each, wanted) for each in answered.entries)
+    entries = b",".join(
+        beyond[n] if n in beyond else _entry(base, each, wanted)
+        for n, each in enumerate(answered.entries)
+    )
     tail = b',"entry":[' + entries + b"]}" if entries else b"}"
     return answers.as_json(head)[:-1] + tail
 

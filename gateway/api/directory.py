@@ -6,13 +6,14 @@ dependencies and models that no door has, took as long as all that a read does b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.endpoint import Door
 
@@ -50,20 +51,51 @@ class Directory:
         return None
 
 
+_ASKED: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_TOLD: Final = (
+    "ETag",
+    "Last-Modified",
+    "Location",
+    "Content-Location",
+    "Retry-After",
+    "X-Progress",
+)
+
+
 class Entrance(FastAPI):
     """FastAPI with its routes and documents; but a path that has a door leads straight there."""
 
     directory = Directory()
+    _front: ASGIApp | None = None
 
-    def open(self) -> None:
-        """Take up the routes, once all are there."""
+    def open(self, origins: Sequence[str] = ()) -> None:
+        """Take up the routes, once all are there.
+
+        Browsers may call from pages of ``origins`` (CORS; R4 http, 3.1.0). A key is in no cookie,
+        so a page can do no more than what somebody gave it a key for.
+        """
         self.directory = Directory(self.routes)
+        if origins:
+            self._front = CORSMiddleware(
+                self._enter,
+                allow_origins=origins,
+                allow_methods=_ASKED,
+                allow_headers=("*",),
+                expose_headers=_TOLD,
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand on what has no door: refusals, and the life of the app."""
+        """Answer a request."""
+        await (self._front or self._enter)(scope, receive, send)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on what has no door: refusals, and the life of the app."""
         found = None
         if scope["type"] == "http" and not scope.get("root_path"):
             found = self.directory.find(scope["method"], scope["path"])
+            if found is None and scope["query_string"] and scope["path"].endswith("/"):
+                # Patient/?name=… is a search of Patients; Patient/ is a read without an id
+                found = self.directory.find(scope["method"], scope["path"][:-1])
         if found is None:
             await super().__call__(scope, receive, send)
             return

@@ -28,7 +28,7 @@ from gateway.api.writing import (
     patch,
     update,
 )
-from gateway.fhir.capability import capability, placed
+from gateway.fhir.capability import capability, placed, terminology_capability
 from gateway.model import Resource
 from gateway.protect.policy import Policy
 
@@ -53,9 +53,12 @@ _FOUND: Final = {FHIR: {"Referrals": examples.SEARCHSET}}
 
 async def capabilities(call: Call) -> Response:
     """What this server can do: made from the rows below."""
-    check_accepts_json(call.request, query_pairs(call.request))
+    pairs = query_pairs(call.request)
+    check_accepts_json(call.request, pairs)
     topics = tuple(sorted(call.api.pipeline.topics))
     statement = placed(_statement(call.api.started, topics), call.base)
+    if ("mode", "terminology") in pairs:
+        statement = terminology_capability(statement)
     return Response(answers.as_json(statement), media_type=FHIR)
 
 
@@ -86,8 +89,8 @@ INTERACTIONS: Final = (
         Docs(
             "FHIR",
             "What this server can do",
-            "The CapabilityStatement.",
-            parameters=("format",),
+            "The CapabilityStatement; with `mode=terminology` the TerminologyCapabilities.",
+            parameters=("mode", "format"),
             response={FHIR: {"Capabilities": {"resourceType": "CapabilityStatement"}}},
             errors=(400, 406),
         ),

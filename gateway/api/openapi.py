@@ -102,12 +102,14 @@ PARAMETERS: Final[dict[str, Json]] = {
         "_elements", "query", "Only these elements, and those that must be there", "status,owner"
     ),
     "pretty": _parameter("_pretty", "query", "`true`: indented", "true"),
+    "mode": _parameter("mode", "query", "`terminology`: what codes are known", "full"),
     "format": _parameter("_format", "query", "`json`: nothing else is spoken", "json"),
     "search": {
         "name": "search",
         "in": "query",
         "description": "The type's search parameters, with prefixes and modifiers, and `_count`, "
-        "`_sort`, `_total`, `_lastUpdated`. An unknown one is a 400 that lists the valid ones.",
+        "`_sort`, `_total`, `_lastUpdated`; `near` and `phonetic`, too. An unknown one is a 400 "
+        "that lists the valid ones.",
         "style": "form",
         "explode": True,
         "schema": {"type": "object", "additionalProperties": _STRING},

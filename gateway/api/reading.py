@@ -12,6 +12,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.api import answers
+from gateway.api.binary import content, wants_content
 from gateway.api.endpoint import Call
 from gateway.api.refusals import RequestError, UnknownPath
 from gateway.api.requests import (
@@ -95,7 +96,8 @@ async def _history(call: Call, type: str, id: str) -> Response:
 def _shape(call: Call, type: str) -> Shape:
     """The shape that a read asks for. What it doesn't know is refused, for it'd be ignored."""
     pairs = query_pairs(call.request)
-    check_accepts_json(call.request, pairs)
+    if not wants_content(call.request, type):
+        check_accepts_json(call.request, pairs)
     shape, rest = shape_of(type, plain(pairs))
     if rest:
         text = "a read takes _elements, _format, _pretty and _summary (but not count)"
@@ -106,4 +108,6 @@ def _shape(call: Call, type: str) -> Shape:
 def _shown(call: Call, stored: Stored, shape: Shape) -> Response:
     if is_known(call.request, stored.version, stored.updated):
         return answers.unchanged(stored)
+    if wants_content(call.request, stored.type):
+        return content(stored)
     return answers.resource(part(stored, shape))

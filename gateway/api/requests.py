@@ -20,7 +20,7 @@ HOPS: Final = "care-gateway-hops"
 FORM: Final = "application/x-www-form-urlencoded"
 JSON_TYPES: Final = frozenset({FHIR, "application/json", "application/json+fhir", "text/json"})
 _FORMATS: Final = JSON_TYPES | {"json"}
-_WILDCARDS: Final = frozenset({"*/*", "application/*"})
+WILDCARDS: Final = frozenset({"*/*", "application/*"})
 _VERSIONS: Final = frozenset({"", "4.0", "4.0.1"})
 _FIELDS: Final = 1000
 
@@ -97,9 +97,13 @@ def check_accepts_json(request: Request, pairs: Pairs) -> None:
         if wanted[-1].partition(";")[0].strip().lower().replace(" ", "+") not in _FORMATS:
             raise NotAcceptable("answers come as JSON", place="_format")
         return
-    accept = request.headers.get("accept", "").strip() or "*/*"
-    if not any(kind in _FORMATS or kind in _WILDCARDS for kind in _accepted(accept)):
+    if not any(kind in _FORMATS or kind in WILDCARDS for kind in accepted(request)):
         raise NotAcceptable("answers come as JSON, of FHIR 4.0", place="Accept")
+
+
+def accepted(request: Request) -> Iterator[str]:
+    """The media types that the client accepts, of R4 where they speak of a version."""
+    return _accepted(request.headers.get("accept", "").strip() or "*/*")
 
 
 def plain(pairs: Pairs) -> Pairs:
@@ -132,7 +136,7 @@ def form_pairs(request: Request, raw: bytes) -> Pairs:
 
 
 def if_match(request: Request) -> int | None:
-    """The version that If-Match names (``W/"3"``); None without the header."""
+    """The version that If-Match names (``W/"3"``; ``ANY`` for ``*``); None without the header."""
     header = request.headers.get("if-match")
     return None if header is None else version(header, "If-Match")
 
@@ -145,10 +149,10 @@ def if_free(request: Request) -> bool:
     return bool(header)
 
 
-def if_none_exist(request: Request) -> tuple[tuple[str, str], ...] | None:
-    """The criteria of a conditional create; None without the header."""
+def if_none_exist(request: Request, type: str) -> tuple[tuple[str, str], ...] | None:
+    """The criteria of a conditional create of ``type``; None without the header."""
     header = request.headers.get("if-none-exist")
-    return None if header is None else criteria(header, "If-None-Exist")
+    return None if header is None else criteria(header, "If-None-Exist", type)
 
 
 def is_known(request: Request, number: int, updated: datetime) -> bool:
@@ -175,6 +179,12 @@ def preference(request: Request, name: str) -> str:
             if key.strip().lower() == name:
                 return value.strip().strip('"')
     return ""
+
+
+def prefers(request: Request, name: str) -> bool:
+    """Whether ``Prefer`` says a word that has no value (``respond-async``). RFC 7240."""
+    lines = request.headers.getlist("prefer")
+    return any(part.strip().lower() == name for line in lines for part in re.split("[,;]", line))
 
 
 def _accepted(header: str) -> Iterator[str]:

@@ -90,8 +90,8 @@ async def _search(
     found = await call.read(lambda: pipeline.search(context, search))
     path = type if within is None else "/".join((*within, type or _ALL))
     if lenient:
-        understood = {name for name, _ in found.pairs} | {"_summary", "_elements", "_cursor"}
-        asked = [pair for pair in asked if pair[0] in understood]
+        shaping = ("_summary", "_elements", "_cursor")
+        asked = [*found.pairs, *(pair for pair in asked if pair[0] in shaping)]
     return Response(
         answers.searchset(base, path, asked, _shaped(found.page, shape)), media_type=FHIR
     )
@@ -170,7 +170,8 @@ SEARCHES: Final = (
         Docs(
             "FHIR",
             "Search",
-            "A page of what matches and what you may see; `next` in `link` leads on.",
+            "A page of what matches and what you may see; `next` and `previous` in `link` lead on "
+            "and back.",
             parameters=("resource_type", "search", "prefer_handling", "format"),
             response=_FOUND,
             errors=_EVERY_ERROR,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from gateway.api import answers, bundles
+from gateway.api.binary import holding, is_content
 from gateway.api.endpoint import Call
 from gateway.api.reading import resource_id, resource_type
 from gateway.api.refusals import RequestError
@@ -25,6 +26,7 @@ from gateway.api.requests import (
     preference,
     query_pairs,
 )
+from gateway.api.within import beyond
 from gateway.exchange.writing import Done
 from gateway.fhir.interaction import Pairs
 
@@ -37,12 +39,13 @@ async def create(call: Call) -> Response:
 
     A condition stands in If-None-Exist, or in the query, where fhirpy puts it.
     """
-    type, criteria = resource_type(call), if_none_exist(call.request)
+    type = resource_type(call)
+    criteria = if_none_exist(call.request, type)
     if criteria is None:
         criteria = tuple(plain(query_pairs(call.request))) or None
     else:
         _criteria(call, needed=False)
-    raw = await _resource_body(call)
+    raw = await _resource_body(call, type)
     pipeline, context = call.api.pipeline, call.context
     done = await call.write(
         len(raw), lambda: pipeline.create(context, type, raw, criteria=criteria)
@@ -89,13 +92,14 @@ async def bundle(call: Call) -> Response:
     raw = await _resource_body(call)
     pipeline, context = call.api.pipeline, call.context
     answered = await call.write(len(raw), lambda: pipeline.bundle(context, raw))
+    others = await beyond(call, answered.entries)
     wanted = preference(call.request, "return")
-    return Response(bundles.response(call.base, answered, wanted), media_type=FHIR)
+    return Response(bundles.response(call.base, answered, wanted, others), media_type=FHIR)
 
 
 async def _update(call: Call, id: str, criteria: Pairs | None) -> Response:
     type, version, free = resource_type(call), if_match(call.request), if_free(call.request)
-    raw = await _resource_body(call)
+    raw = await _resource_body(call, type, id)
     pipeline, context = call.api.pipeline, call.context
     done = await call.write(
         len(raw),
@@ -140,8 +144,10 @@ def _criteria(call: Call, *, needed: bool = True) -> Pairs:
     return found
 
 
-async def _resource_body(call: Call) -> bytes:
+async def _resource_body(call: Call, type: str = "", id: str = "") -> bytes:
     check_accepts_json(call.request, query_pairs(call.request))
+    if is_content(call.request, type):
+        return holding(call.request, await call.body(), id)
     check_json_body(call.request)
     return await _body(call)
 

@@ -22,7 +22,7 @@ from gateway.errors import (
 )
 from gateway.exchange.searching import Search, understood
 from gateway.fhir.elements import resource_types
-from gateway.fhir.interaction import Request, criteria
+from gateway.fhir.interaction import ANY, Request, criteria
 from gateway.fhir.query import Query
 from gateway.fhir.references import references, rewrite
 from gateway.fhir.search import awaited, matches
@@ -63,6 +63,8 @@ def aim(tx: Transaction, context: Context, request: Request) -> Aim:
             return Aim(_under(request, str(uuid4())))
         if request.if_free and tx.version(request.reference) is not None:
             raise _failed(request, "there is one", "ifNoneMatch")
+        if request.if_match == ANY:
+            return Aim(_there(tx, context, request))
         return Aim(request)
     where = "ifNoneExist" if request.method == "POST" else "url"
     try:
@@ -76,6 +78,14 @@ def aim(tx: Transaction, context: Context, request: Request) -> Aim:
     return _aim_at_none(tx, request)
 
 
+def _there(tx: Transaction, context: Context, request: Request) -> Request:
+    """The request of any version, of which there must be one that the caller sees."""
+    there = tx.version(request.reference) is not None and tx.visible(context, request.reference)
+    if not there:
+        raise _failed(request, "there is none", "ifMatch")
+    return replace(request, if_match=None)
+
+
 def _aim_at(request: Request, found: Stored) -> Aim:
     if request.method == "POST":
         return Aim(replace(request, id=found.id), found)
@@ -85,6 +95,8 @@ def _aim_at(request: Request, found: Stored) -> Aim:
     if given not in (None, found.id):
         place = f"{request.place}.resource.id" if request.place else f"{request.type}.id"
         raise InvalidResource("isn't the id of what the criteria find", place=place)
+    if request.if_match == ANY:
+        request = replace(request, if_match=None)
     return Aim(_under(request, found.id))
 
 
@@ -106,12 +118,16 @@ def _aim_at_none(tx: Transaction, request: Request) -> Aim:
 def led(
     tx: Transaction, context: Context, requests: Sequence[Request], gone: Collection[Reference]
 ) -> list[Request]:
-    """A transaction's requests with their conditional references (``Patient?identifier=…``) led.
+    """The requests with their conditional references (``Patient?identifier=…``) led.
 
-    What the transaction makes counts, and what it deletes (``gone``) doesn't. Raises
-    PreconditionFailed where not just one matches.
+    What a transaction makes counts, and what it deletes (``gone``) doesn't; a request alone leads
+    to what is there. Raises PreconditionFailed where not just one matches.
     """
-    made = {each.reference: each.resource for each in requests if each.resource is not None}
+    made = {
+        each.reference: each.resource
+        for each in requests
+        if each.resource is not None and each.place
+    }
     return [_led(tx, context, each, made, gone) for each in requests]
 
 
@@ -126,10 +142,10 @@ def _led(
         return request
     leads: dict[str, Reference] = {}
     for where, reference in references(request.resource):
-        place = f"{request.place}.resource.{where.partition('.')[2]}"
+        place = f"{request.place}.resource.{where.partition('.')[2]}" if request.place else where
         if "?" in reference and reference[:1].isupper() and reference not in leads:
             leads[reference] = _only(tx, context, reference, made, gone, place)
-        elif reference.startswith(("urn:uuid:", "urn:oid:")):
+        elif request.place and reference.startswith(("urn:uuid:", "urn:oid:")):
             raise InvalidResource("no entry has this fullUrl", place=place, code="not-found")
     return replace(request, resource=rewrite(request.resource, leads)) if leads else request
 
@@ -186,7 +202,8 @@ def _understood(
     if not query.criteria:
         raise InvalidResource("no criteria are given", place=type_, code="required")
     if awaited(query):
-        raise InvalidSearch("full text, :text and custom parameters are no conditions", place=type_)
+        text = "full text, :text, phonetic, near and custom parameters are no conditions"
+        raise InvalidSearch(text, place=type_)
     return query
 
 

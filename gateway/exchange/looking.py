@@ -123,5 +123,6 @@ def _history(reader: Reader, context: Context, type: str, id: str, pairs: Pairs)
 def _search(reader: Reader, context: Context, type: str, pairs: Pairs) -> Page:
     query = understood(reader, context, Search(type, pairs))
     if awaited(query):
-        raise InvalidSearch("full text, :text and custom parameters aren't searched in a Bundle")
+        text = "full text, :text, phonetic, near and custom parameters aren't searched in a Bundle"
+        raise InvalidSearch(text)
     return answered(reader, context, query)

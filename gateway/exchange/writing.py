@@ -26,7 +26,7 @@ from gateway.exchange.looking import Listing, look
 from gateway.exchange.removal import check_left, remove
 from gateway.exchange.trail import foreign
 from gateway.fhir import bundle, gates, json, patch
-from gateway.fhir.interaction import Method, Pairs, Request
+from gateway.fhir.interaction import ANY, Method, Pairs, Request
 from gateway.fhir.references import references, rewrite
 from gateway.fhir.shape import is_subsetted
 from gateway.messages.replays import Submit
@@ -56,7 +56,8 @@ _ORDER: Final[Mapping[Method, int]] = {"POST": 0, "PUT": 1, "PATCH": 1}
 class Done:
     """What became of one interaction: its HTTP status, and the version that is current now.
 
-    ``listing`` is a GET's searchset or history; ``error`` why an entry of a batch failed.
+    ``listing`` is a GET's searchset or history; ``error`` why an entry of a batch failed;
+    ``beyond`` what is left for the API to ask at its own doors.
     """
 
     method: Method
@@ -64,6 +65,7 @@ class Done:
     stored: Stored | None = None
     listing: Listing | None = None
     error: GatewayError | None = None
+    beyond: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ def _apart(hall: Hall, tx: Transaction, context: Context, request: Request | Gat
     """One entry of a batch: what it did, or why it did nothing."""
     if isinstance(request, GatewayError):
         return Done("GET", request.status, error=request)
+    if request.beyond:
+        return Done(request.method, 200, beyond=request)
     try:
         _allow(context, request)
         with tx.savepoint():
@@ -237,13 +241,10 @@ def _look_ahead(tx: Transaction, requests: Sequence[Request]) -> None:
     written = [each.reference for each in requests if each.id and not each.reads]
     referred: set[Reference] = set()
     for each in requests:
-        for place, reference in references(each.resource or {}):
+        for _, reference in references(each.resource or {}):
             match = _LITERAL.match(reference)
             if match is not None:
                 referred.add(f"{match[1]}/{match[2]}")
-            elif "?" in reference and reference[:1].isupper():  # led already, in a transaction
-                text = "conditional references stand in Bundles alone"
-                raise InvalidResource(text, place=place, code="not-supported")
     referred.difference_update(written)
     tx.fetch([*written, *sorted(referred)])
     tx.hold(referred)
@@ -273,9 +274,13 @@ def _led(tx: Transaction, context: Context, aims: Sequence[Aim]) -> list[Request
     """The requests with the references that lead to other entries, or to what criteria find."""
     requests = [each.request for each in aims]
     if not any(each.place for each in requests):
-        return requests
+        return led(tx, context, requests, ())
     made = {each.place: each.reference for each in requests if each.id and not each.reads}
-    named = bundle.names(requests, made)
+    named = {
+        name: to
+        for name, to in bundle.names(requests, made).items()
+        if ":" in name or tx.version(name) is None  # what is there isn't meant for an entry's own
+    }
     renamed = [
         replace(each, resource=rewrite(each.resource, bundle.names_for(each, named)))
         if each.resource is not None
@@ -365,10 +370,18 @@ def _read(tx: Transaction, context: Context, request: Request) -> Done:
         raise error.moved(request.at("url")) from None
     if isinstance(found, Listing):
         done, seen = Done(request.method, 200, listing=found), found.page.entries
-    elif request.known == found.version:
+    elif _is_known(request, found):
         return Done(request.method, 304, found)
     else:
         done, seen = Done(request.method, 200, found), (found,)
     for each in foreign(context, seen):
         tx.audit(context, "read", each)
     return done
+
+
+def _is_known(request: Request, found: Stored) -> bool:
+    """Whether the reader has it already: by its version, else by its time as FHIR shows it."""
+    if request.known is not None or request.since is None:
+        return request.known in (ANY, found.version)
+    shown = found.updated.replace(microsecond=found.updated.microsecond // 1000 * 1000)
+    return shown <= request.since

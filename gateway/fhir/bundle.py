@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, cast
 
 from gateway.errors import GatewayError, InvalidResource
@@ -21,11 +23,13 @@ from gateway.fhir.patch import Patch, read
 from gateway.model import Reference, Resource
 
 MAX_ENTRIES: Final = 5000
+MAX_OTHERS: Final = 100
+"""How much of a batch may ask for more than resources and searches of one type."""
 
 _CONDITIONS: Final = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
 _TAKEN: Final[Mapping[str, Sequence[str]]] = {
-    "GET": ("ifNoneMatch",),
-    "HEAD": ("ifNoneMatch",),
+    "GET": ("ifNoneMatch", "ifModifiedSince"),
+    "HEAD": ("ifNoneMatch", "ifModifiedSince"),
     "POST": ("ifNoneExist",),
     "PUT": ("ifMatch", "ifNoneMatch"),
     "PATCH": ("ifMatch",),
@@ -51,7 +55,7 @@ def kind(bundle: Resource) -> str:
 
 def transaction(bundle: Resource) -> list[Request]:
     """The entries of a checked transaction, in the order sent. Raises InvalidResource."""
-    return [_request(each, place) for each, place in _entries(bundle)]
+    return [_inside(_request(each, place)) for each, place in _entries(bundle)]
 
 
 def batch(bundle: Resource) -> list[Request | GatewayError]:
@@ -64,25 +68,36 @@ def batch(bundle: Resource) -> list[Request | GatewayError]:
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
         raise InvalidResource("a list of objects", place="Bundle.entry", code="structure")
     gates.check(head, type="Bundle")
-    return [_alone(head, each, place) for each, place in _entries(bundle)]
+    asked = [_alone(head, each, place) for each, place in _entries(bundle)]
+    others = [n for n, one in enumerate(asked) if isinstance(one, Request) and one.beyond]
+    for n in others[MAX_OTHERS:]:
+        text, place = f"more than {MAX_OTHERS} operations and the like", f"Bundle.entry[{n}]"
+        asked[n] = InvalidResource(text, place=place, code="too-costly")
+    return asked
 
 
 def names(requests: Sequence[Request], made: Mapping[str, Reference]) -> dict[str, Reference]:
     """What the entries are called by the others: full URL to ``Type/id``.
 
-    ``made`` gives the reference of the entry at each place. Raises InvalidResource where two bear
-    the same name.
+    What has none but an id of its sender's is called by that (``Patient/a``), as HAPI has it, if
+    no other is. ``made`` gives the reference of the entry at each place. Raises InvalidResource
+    where two bear the same full URL.
     """
     found: dict[str, Reference] = {}
+    loose: list[tuple[str, Reference]] = []
     for each in requests:
-        if not each.full_url or each.place not in made:
+        if each.place not in made:
+            continue
+        if not each.full_url:
+            loose += [(each.called, made[each.place])] if each.called else []
             continue
         if found.get(each.full_url, made[each.place]) != made[each.place]:
             raise InvalidResource(
                 "another entry has this fullUrl", place=f"{each.place}.fullUrl", code="duplicate"
             )
         found[each.full_url] = made[each.place]
-    return found
+    once = Counter(name for name, _ in loose)
+    return {name: to for name, to in loose if once[name] == 1} | found
 
 
 def names_for(request: Request, named: Mapping[str, Reference]) -> Mapping[str, Reference]:
@@ -142,19 +157,30 @@ def _request(entry: Resource, place: str) -> Request:
     return read_(base, asks, asked, entry.get("resource"))
 
 
+def _inside(request: Request) -> Request:
+    if request.beyond:
+        raise _refused(request, "this is for a batch, not for a transaction", "not-supported")
+    return request
+
+
 def _read(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
-    if any(part.startswith("$") for part in base.path):
-        raise _refused(base, "operations aren't called from a Bundle", "not-supported")
-    tag = asked.get("ifNoneMatch")
-    return _with(base, known=None if tag is None else version(str(tag), base.at("ifNoneMatch")))
+    tag, since = asked.get("ifNoneMatch"), asked.get("ifModifiedSince")
+    return _with(
+        base,
+        known=None if tag is None else version(str(tag), base.at("ifNoneMatch")),
+        since=None if since is None else _moment(str(since), base.at("ifModifiedSince")),
+    )
 
 
 def _create(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
-    if len(base.path) != 1 or asks:
+    if base.beyond:
+        return _with(base, resource=resource)
+    if asks:
         raise _refused(base, "a POST names a type alone")
-    wanted = asked.get("ifNoneExist")
-    condition = None if wanted is None else criteria(str(wanted), base.at("ifNoneExist"))
-    return _with(base, resource=_resource(base, resource), criteria=condition)
+    wanted, given, type_ = asked.get("ifNoneExist"), _resource(base, resource), base.path[0]
+    condition = None if wanted is None else criteria(str(wanted), base.at("ifNoneExist"), type_)
+    called = f"{type_}/{given['id']}" if "id" in given else ""
+    return _with(base, resource=given, criteria=condition, called=called)
 
 
 def _update(base: Request, asks: str, asked: Resource, resource: Any) -> Request:
@@ -198,10 +224,10 @@ def _with(base: Request, **more: Any) -> Request:
 
 
 def _type(base: Request) -> str:
-    """The type that the URL begins with; "" for a read of the whole system."""
+    """The type that the URL begins with; "" for what is about the whole system."""
     type_ = base.path[0]
-    if base.reads and type_ in ("", "_history"):
-        return ""
+    if base.beyond or (base.reads and type_ == "_history"):
+        return type_ if type_ in resource_types() else ""
     if type_ not in resource_types():
         raise _refused(base, "no such resource type here", "not-found")
     return type_
@@ -237,6 +263,13 @@ def _patch_in(resource: Any) -> Patch:
     except (binascii.Error, ValueError):
         raise InvalidResource("not base64", place="Binary.data") from None
     return read(str(resource.get("contentType") or "").partition(";")[0].strip(), raw)
+
+
+def _moment(text: str, place: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # a leap second
+        raise InvalidResource("no such time", place=place, code="value") from None
 
 
 def _refused(base: Request, text: str, code: str = "invalid") -> InvalidResource:

@@ -17,6 +17,7 @@ from gateway.fhir.meta import instant
 from gateway.fhir.notification import IG, TOPIC
 from gateway.fhir.profiles import shipped
 from gateway.fhir.search_parameters import Parameter, parameters
+from gateway.fhir.terminology import code_systems
 from gateway.model import Resource
 
 PLATFORM: Final = SDOH + "CapabilityStatement/SDOHCC-CoordinationPlatform"
@@ -93,6 +94,31 @@ def _with_topics(rest: Resource, topics: Sequence[str]) -> Resource:
         for each in rest["resource"]
     ]
     return rest | {"resource": resource}
+
+
+def terminology_capability(statement: Resource) -> Resource:
+    """The TerminologyCapabilities (R4, 2.30) of the server that ``statement`` is of."""
+    same = ("title", "status", "date", "kind", "software", "implementation")
+    systems = [
+        {"uri": url, "version": [{"code": number, "isDefault": True}]} if number else {"uri": url}
+        for url, number in code_systems()
+    ]
+    return {
+        "resourceType": "TerminologyCapabilities",
+        "name": "CareGatewayTerminology",
+        **{name: statement[name] for name in same},
+        "codeSystem": systems,
+        "expansion": {
+            "hierarchical": False,
+            "paging": True,
+            "incomplete": False,
+            "parameter": [{"name": name} for name in ("url", "filter", "offset", "count")],
+            "textFilter": "A part of a code or display, whatever its case",
+        },
+        "codeSearch": "explicit",
+        "validateCode": {"translations": False},
+        "translation": {"needsMap": True},
+    }
 
 
 def placed(statement: Resource, base_url: str) -> Resource:

@@ -47,6 +47,11 @@ ROUTE: Final = BASE + "StructureDefinition/"
 ELIGIBILITY: Final = BASE + "CodeSystem/eligibility"
 """Whom a service takes: ``veterans``, ``women``, ``men``, and the households of HMIS."""
 
+ACCESSIBILITY: Final = BASE + "CodeSystem/accessibility"
+"""How a service can be reached and used (HealthcareService.characteristic), and what somebody needs
+of that: ``wheelchair``, ``sign-language``, ``hearing-loop``, ``braille``, ``easy-language``,
+``service-animal``."""
+
 FLAG: Final = BASE + "CodeSystem/flag"
 """What a Flag says of a person: ``barred``, its agency doesn't take them."""
 

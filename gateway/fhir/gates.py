@@ -21,6 +21,7 @@ from gateway.errors import InvalidResource, Issue
 from gateway.fhir.agreement import narrowed
 from gateway.fhir.definitions import load
 from gateway.fhir.elements import refused_types, resource_types
+from gateway.fhir.json import dumps, loads
 from gateway.model import Resource, ValidResource
 
 MAX_ISSUES: Final = 20
@@ -47,6 +48,12 @@ def check(resource: Resource, *, type: str | None = None, models: bool = True) -
     if issues:
         raise _invalid(issues)
     return ValidResource(resource)
+
+
+def valid_element(type: str, name: str, value: object) -> bool:
+    """Whether gate 1 takes a top-level element, by itself, of a type that isn't inside another."""
+    validator = _element_of(type, name)
+    return validator is not None and validator.is_valid(value)
 
 
 def prepare(types: Iterable[str]) -> None:
@@ -121,9 +128,23 @@ def _compiled(name: str, definitions: dict[str, Any]) -> jsonschema_rs.Draft6Val
     return jsonschema_rs.Draft6Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
 
 
-def _reached(name: str) -> dict[str, Any]:
+@cache
+def _element_of(type: str, name: str) -> jsonschema_rs.Draft6Validator | None:
+    shape = _definitions()[type]["properties"].get(name)
+    return None if shape is None else _element(dumps(shape))
+
+
+@cache
+def _element(shape: bytes) -> jsonschema_rs.Draft6Validator:
+    """The schema of elements of one shape: many types have some of the same."""
+    schema = loads(shape)
+    schema["definitions"] = _reached(*_referred(schema))
+    return jsonschema_rs.Draft6Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
+
+
+def _reached(*names: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    wanted = [name]
+    wanted = list(names)
     while wanted:
         one = wanted.pop()
         if one not in out:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.fhir.elements import children
 from gateway.model import Reference, Resource
 
 _LINKS = frozenset({"uri", "url", "oid", "uuid", "canonical"})
+_NARRATED: Final = re.compile(r"""(\b(?:href|src)\s*=\s*)(["'])(.*?)\2""")
 
 
 def references(resource: Resource) -> Iterator[tuple[str, Reference]]:
@@ -26,8 +28,9 @@ def references(resource: Resource) -> Iterator[tuple[str, Reference]]:
 def rewrite(resource: Resource, mapping: Mapping[str, Reference]) -> Resource:
     """A copy in which links to a key of ``mapping`` lead to its value (R4, 3.1.0.11.2).
 
-    Links are references and what is of a URI type; identifiers, extension URLs and texts that
-    happen to look like one stay. Resources of a type that isn't R4 come back as they are.
+    Links are references, what is of a URI type, and a narrative's ``href`` and ``src``;
+    identifiers, extension URLs and texts that happen to look like one stay. Resources of a type
+    that isn't R4 come back as they are.
     """
     return _rewritten(resource, str(resource.get("resourceType", "")), mapping)
 
@@ -70,10 +73,20 @@ def _rewritten(node: Resource, parent: str, mapping: Mapping[str, Reference]) ->
         if one is None:
             out[key] = child
             continue
+        if one.path == "Narrative.div":
+            out[key] = _narrated(child, mapping) if isinstance(child, str) else child
+            continue
         link = one.types[0] in _LINKS or one.path == "Reference.reference"
         link = link and one.path != "Extension.url"
         out[key] = _renamed(child, one.parent, mapping, link=link)
     return out
+
+
+def _narrated(text: str, mapping: Mapping[str, Reference]) -> str:
+    def led(link: re.Match[str]) -> str:
+        return f"{link[1]}{link[2]}{mapping.get(link[3], link[3])}{link[2]}"
+
+    return _NARRATED.sub(led, text) if mapping else text
 
 
 def _renamed(node: Any, parent: str, mapping: Mapping[str, Reference], *, link: bool) -> Any:

@@ -44,6 +44,7 @@ class ValueSet:
     title: str
     version: str
     concepts: tuple[Concept, ...]
+    status: str = "active"
 
 
 def members(url: str) -> frozenset[tuple[str, str]] | None:
@@ -75,6 +76,12 @@ def code_system(url: str) -> CodeSystem | None:
         {code: Concept(url, code, display) for code, display, _ in rows},
         {code: rows[parent][0] for code, _, parent in rows if parent >= 0},
     )
+
+
+def code_systems() -> Iterator[tuple[str, str]]:
+    """The URI and version ("" for none) of each code system that is known whole."""
+    for url, raw in sorted(_table()["systems"].items()):
+        yield url, raw.get("version", "")
 
 
 @cache

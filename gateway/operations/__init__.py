@@ -10,7 +10,7 @@ subscriptions  $status, $events, $resend: how a subscription stands, what it was
 routing        $route, $decisions, $capacity: where a referral goes, and why
 summarising    $summary: an International Patient Summary
 tagging        $meta, $meta-add, $meta-delete
-terms          $lookup, $validate-code, $expand, $translate: codes and tables
+terms          $lookup, $subsumes, $validate-code, $expand, $translate: codes and tables
 validation     $validate: what would be said of a write
 """
 
@@ -62,7 +62,7 @@ class Operations:
         self.meta = Tagging(hub, hall, submit, note)
         self.route = Routing(hub, hall, submit, note)
         self.convert = Conversion(hall.members)
-        self.terms = Terms(hall.members)
+        self.terms = Terms(hall.members, hub)
         self.jobs = Jobs(settings.data_dir, settings.bulk_keep, wake)
         self.export = Exporting(hub, self.jobs, note)
         self.import_ = Importing(hall, self.jobs, submit, settings.message_limit)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from gateway.errors import GatewayError, Unavailable
 from gateway.operations.jobs import PREFIX, Job, Jobs, Kind
 
-Run = Callable[[Job], Iterator[None]]
-"""Does a job in steps, none of which takes long; the last ends the job."""
+Run = Callable[[Job], Iterator[float | None]]
+"""Does a job in steps, none of which takes long; the last ends the job. A step may say for how many
+seconds there is nothing to do."""
 
 
 class Bulk:
@@ -17,7 +18,11 @@ class Bulk:
 
     def __init__(self, jobs: Jobs, runs: Mapping[Kind, Run]) -> None:
         self._jobs = jobs
-        self._runs = runs
+        self._runs = dict(runs)
+
+    def serve(self, kind: Kind, run: Run) -> None:
+        """Run jobs of a kind more."""
+        self._runs[kind] = run
 
     async def drain(self, key: str) -> None:
         """Run the job of that key to its end. One that isn't there or is over is nothing to do."""
@@ -26,8 +31,8 @@ class Bulk:
             return
         steps = self._runs[job.kind](job)
         try:
-            while await asyncio.to_thread(_step, steps):
-                pass
+            while (rest := await asyncio.to_thread(_step, steps)) is not None:
+                await asyncio.sleep(rest)
         except Unavailable:
             raise
         except GatewayError as error:
@@ -44,10 +49,9 @@ class Bulk:
             self._jobs.end(job, "failed", reason)
 
 
-def _step(steps: Iterator[None]) -> bool:
-    """One step; False after the last."""
+def _step(steps: Iterator[float | None]) -> float | None:
+    """One step, and for how long there is nothing to do; None after the last."""
     try:
-        next(steps)
+        return next(steps) or 0
     except StopIteration:
-        return False
-    return True
+        return None

@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway.errors import InvalidSearch
 from gateway.fhir import json
+from gateway.fhir.elements import resource_types
 from gateway.fhir.query import Compartment, Condition, Include, Query
 from gateway.fhir.rows import DateRow
 from gateway.fhir.search import parse_query
@@ -52,7 +53,8 @@ Note = Callable[[Context, str, Sequence[Stored]], None]
 class Asked:
     """What of a patient is asked for. Times are FHIR's own texts, "" where not given.
 
-    ``start`` and ``end`` bound the dates of care (what has none is in), ``since`` the last change.
+    ``types`` bounds all that is answered, what is referred to as well. ``start`` and ``end`` bound
+    the dates of care (what has none is in), ``since`` the last change.
     """
 
     types: tuple[str, ...] = ()
@@ -85,7 +87,11 @@ def gathered(reader: Reader, context: Context, id: str, asked: Asked, base: str)
     page = reader.search(context, _query(context, id, asked, base))
     kept = [one for one in page.entries if _may(context, one) and _in_care(one, asked)]
     # Another Patient that this one refers to is another record: it has an $everything of its own.
-    along = [one for one in page.included if one.type != "Patient" and _may(context, one)]
+    along = [
+        one
+        for one in page.included
+        if one.type != "Patient" and one.type in (asked.types or (one.type,)) and _may(context, one)
+    ]
     # A filtered page holds less than it counts, so no total is told.
     total = None if asked.start or asked.end else page.total
     return Page(
@@ -106,11 +112,12 @@ def _query(context: Context, id: str, asked: Asked, base: str) -> Query:
 
     query = parse_query("", pairs, base_url=base, within=("Patient", id), allows=allowed)
     types = tuple(dict.fromkeys((*query.types, *filter(allowed, ("Task",)))))
-    if not set(asked.types) <= set(types):
-        raise InvalidSearch(f"one of these isn't: {', '.join(types)}", place="_type")
+    wanted = tuple(type for type in asked.types if type in types)
+    if not set(asked.types) <= set(resource_types()) or (asked.types and not wanted):
+        raise InvalidSearch(f"must name one of: {', '.join(types)}", place="_type", code="value")
     return replace(
         query,
-        types=asked.types or types,
+        types=wanted or types,
         criteria=tuple(_with_tasks(one) for one in query.criteria),
         includes=(Include("*", "*"),),
         pairs=(*query.pairs, ("_id", id), ("_type", ",".join(asked.types))),

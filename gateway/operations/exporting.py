@@ -67,7 +67,7 @@ class Exporting:
             "patients": patients,
             "grouped": bool(asked.group),
         }
-        return self._jobs.start(context, "export", request, told, None)
+        return self._jobs.start(context, "export", request, told, {})
 
     def run(self, job: Job) -> Iterator[None]:
         """Do a job, a page at a time: each step may be done anywhere. It ends with the job."""

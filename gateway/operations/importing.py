@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 from uuid import UUID, uuid5
 
 from gateway.admission.rules import Change, Hall, admit
-from gateway.errors import GatewayError, InvalidResource, Issue
+from gateway.errors import Denied, GatewayError, InvalidResource, Issue
 from gateway.fhir import gates, json
 from gateway.fhir.outcome import outcome
 from gateway.model import Context, ValidResource
@@ -64,8 +64,14 @@ class Importing:
         self._longest = longest
 
     def start(self, context: Context, body: Path, request: str) -> Job:
-        """A job over a file of lines, which becomes the job's own. Raises TooMany."""
-        return self._jobs.start(context, "import", request, asdict(State()), body)
+        """A job over a file of lines, which becomes the job's own.
+
+        Raises TooMany; Denied: to a victim service provider, whose clients' records would lie in
+        the file.
+        """
+        if context.agency in self._hall.members.confidential:
+            raise Denied("a victim service provider imports nothing in bulk")
+        return self._jobs.start(context, "import", request, asdict(State()), {"input": body})
 
     def run(self, job: Job) -> Iterator[None]:
         """Do a job, a batch at a time. It ends with the job."""

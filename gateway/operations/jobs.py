@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from uuid import uuid4
 from gateway.errors import GatewayError, NotFound
 from gateway.model import Context
 
-Kind = Literal["export", "import"]
+Kind = Literal["export", "import", "load"]
 Status = Literal["accepted", "completed", "failed"]
 
 PREFIX: Final = "bulk:"
@@ -83,6 +83,11 @@ class Job:
         return datetime.fromisoformat(self.at)
 
     @property
+    def counts(self) -> bool:
+        """Whether it is one of the few that an agency may have: what a load leaves is no burden."""
+        return self.kind != "load" or not self.ended
+
+    @property
     def context(self) -> Context:
         """Who asked, with the rights that they asked by."""
         return Context(self.agency, self.client, frozenset(self.scopes), admin=self.admin)
@@ -97,10 +102,16 @@ class Jobs:
         self._keep = timedelta(seconds=keep)
 
     def start(
-        self, context: Context, kind: Kind, request: str, asked: dict[str, Any], body: Path | None
+        self,
+        context: Context,
+        kind: Kind,
+        request: str,
+        asked: dict[str, Any],
+        inputs: Mapping[str, Path],
     ) -> Job:
-        """A new job, on disk; ``body`` is a file that becomes its input. Raises TooMany."""
-        mine = [one for one in self if (one.agency, one.admin) == (context.agency, context.admin)]
+        """A new job, on disk; ``inputs`` are files that become its own, by name. Raises TooMany."""
+        caller = context.agency, context.admin
+        mine = [one for one in self if (one.agency, one.admin) == caller and one.counts]
         if len(mine) >= MOST:
             raise TooMany(f"{MOST} jobs are kept already: delete one", place="job")
         scopes = tuple(sorted(context.scopes))
@@ -111,9 +122,9 @@ class Jobs:
         )
         folder = self.folder(id)
         folder.mkdir(parents=True)
-        if body is not None:
-            body.replace(folder / "input")
-            _sync(folder / "input")
+        for name, path in inputs.items():
+            path.replace(folder / name)
+            _sync(folder / name)
         self.save(job)
         for above in (folder.parent, self._folder):
             _sync(above)

@@ -28,6 +28,7 @@ from tests.api.calls import Caller, issue
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
     "/fhir/metadata",
+    "/fhir/$versions",
     "/livez",
     "/readyz",
     "/docs",

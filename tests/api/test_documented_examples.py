@@ -198,8 +198,34 @@ def prepare(demo: Demo, one: Example, id: str) -> None:
         member = {"entity": {"reference": f"Patient/{examples.ID}"}}
         group = {"resourceType": "Group", "id": examples.ID, "type": "person", "actual": True}
         made.append(group | {"member": [member]})
+    made += [each for each in TERMS if not one.path or one.path.startswith(f"/fhir/{kind(each)}/")]
     for resource in (*made, task):
         demo.put("cedar-general", fresh(without_meta(resource), id))
+
+
+TERMS = (
+    {
+        "resourceType": "CodeSystem",
+        "id": examples.ID,
+        "status": "active",
+        "content": "complete",
+        "url": "http://cedar.example/roles",
+        "concept": [{"code": "PRN", "concept": [{"code": "MTH"}]}, {"code": "female"}],
+    },
+    {
+        "resourceType": "ValueSet",
+        "id": examples.ID,
+        "status": "active",
+        "compose": {
+            "include": [{"system": "http://cedar.example/roles", "concept": [{"code": "female"}]}]
+        },
+    },
+    {"resourceType": "ConceptMap", "id": examples.ID, "status": "active"},
+)
+
+
+def kind(resource: Json) -> str:
+    return str(resource["resourceType"])
 
 
 def without_meta(resource: Json) -> Json:
@@ -254,6 +280,8 @@ def fitting(one: Example, parameters: list[Any], demo: Demo) -> tuple[Any, ...]:
         own["subscriber_id"] = oldest(demo, "subscribers")
     if one.operation == "maps_explain":
         own["path"] = f"{admitted(demo)}.name.family"
+    if one.media == "application/hl7-v2":  # of which feed's rows is said of rows alone
+        parameters = [each for each in parameters if each[1] not in ("feed", "file")]
     return tuple((where, name, own.get(name, value)) for where, name, value in parameters)
 
 
@@ -298,6 +326,10 @@ def job(demo: Demo, one: Example) -> dict[str, str]:
     headers = {"authorization": f"Bearer {demo.keys['cedar-general']}"}
     if "/export/" in one.path:
         started = demo.client.get("/fhir/$export", headers=headers | {"prefer": "respond-async"})
+    elif one.path.startswith("/intake/"):
+        rows, kind = "UserID\nu1\n", {"content-type": "text/csv", "prefer": "respond-async"}
+        path = "/intake/csv/hmis?file=User.csv"
+        started = demo.client.post(path, content=rows, headers=headers | kind)
     else:
         line = json.dumps({"resourceType": "Patient", "id": "broken", "gender": "nonsense"})
         kind = {"content-type": "application/fhir+ndjson", "prefer": "respond-async"}

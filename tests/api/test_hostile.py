@@ -10,6 +10,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -18,6 +19,8 @@ import pytest
 from gateway.api.application import ENDPOINTS
 from gateway.api.endpoint import Endpoint
 from gateway.api.requests import FHIR, FORM
+from gateway.settings import Settings
+from tests.agencies import small_maps
 from tests.api.calls import Caller
 
 SECRET = "Zebulon-Xk7"
@@ -27,6 +30,21 @@ INSIDE = re.compile(
     r"gateway\.(api|fhir|store)"
 )
 SEED = random.randrange(2**32)
+
+
+class Small(Settings):
+    """Small maps alone: some endpoints load all that there are at each call."""
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.data_dir / "maps",)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = Small(data_dir=tmp_path_factory.mktemp("hub"), message_limit=200_000)
+    small_maps(made.data_dir / "maps")
+    return made
 
 
 class Attack(NamedTuple):

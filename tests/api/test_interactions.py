@@ -84,6 +84,31 @@ def test_a_put_that_must_make_is_refused_where_there_is_one(clinic: Caller) -> N
     assert clinic.put(path, person, if_none_match='W/"1"').status_code == 400
 
 
+def test_any_version_matches_where_its_asker_sees_one(clinic: Caller, pantry: Caller) -> None:
+    there = created(clinic, numbered())
+    url, some = f"/fhir/Patient/{there['id']}", {"if_match": "*"}
+    assert clinic.put(url, there | {"gender": "other"}, **some).status_code == 200
+    patch = [{"op": "add", "path": "/active", "value": False}]
+    assert patched(clinic, url, patch, JSON_PATCH, **some).status_code == 200
+    assert clinic.put(f"/fhir/Patient?{by(there)}", there, **some).status_code == 200
+    none = {"resourceType": "Patient", "id": str(uuid4())}
+    for caller, target, body in (
+        (clinic, f"/fhir/Patient/{none['id']}", none),
+        (pantry, url, there),
+        (clinic, f"/fhir/Patient?{by(numbered())}", numbered()),
+    ):
+        refused = caller.put(target, body, **some)
+        assert (refused.status_code, issue(refused)["code"]) == (412, "conflict")
+        if caller is pantry:
+            gone = caller("DELETE", target, headers={"if-match": "*"})
+            assert gone.status_code == 412
+    assert clinic("DELETE", url, headers={"if-match": "*"}).status_code == 204
+    read = {"method": "GET", "url": "Organization/clinic", "ifNoneMatch": "*"}
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": read}]}
+    told = clinic.post("/fhir", batch).json()["entry"][0]["response"]
+    assert told["status"].startswith("304")
+
+
 def test_a_conditional_delete_takes_just_one(clinic: Caller) -> None:
     person = numbered()
     made = created(clinic, person)
@@ -363,6 +388,9 @@ def test_a_history_leads_from_page_to_page_and_is_bounded(
     assert pages(own, f"{url}?_at=2001-01-01") == []
     text = pages(own, f"{url}?_elements=code&_count=1")[0]["resource"]
     assert text["meta"]["tag"][-1]["code"] == "SUBSETTED"
+    whole = own.get(f"{url}?_count=1000").json()
+    assert whole["total"] == len(whole["entry"]) >= len(texts)
+    assert own.get(f"{url}?_since=2999-01-01").json()["total"] == 0
 
 
 def test_a_history_shows_nothing_of_anothers_and_a_page_is_its_askers(
@@ -371,7 +399,9 @@ def test_a_history_shows_nothing_of_anothers_and_a_page_is_its_askers(
     for _ in range(3):
         created(clinic, numbered())
     mine = clinic.get("/fhir/Patient/_history?_count=1").json()
-    next_ = {each["relation"]: each["url"] for each in mine["link"]}["next"]
+    links = {each["relation"]: each["url"] for each in mine["link"]}
+    next_ = links["next"]
+    assert clinic.get(links["first"]).json()["entry"] == mine["entry"]
     assert pantry.get(next_).status_code == 400
     assert clinic.get(next_).status_code == 200
     assert clinic.get(next_.replace("/Patient/", "/Task/")).status_code == 400
@@ -506,3 +536,20 @@ def test_a_body_is_taken_as_clients_send_it(clinic: Caller, kind: str | None, st
         "POST", "/fhir/Patient", content=json.dumps(numbered()).encode(), headers=headers
     )
     assert answer.status_code == status, answer.text
+
+
+def test_a_subscription_to_xml_is_refused_at_its_payload(clinic: Caller) -> None:
+    channel = {"type": "rest-hook", "endpoint": "https://clinic.example/hook"}
+    asked = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "news",
+        "criteria": "Task?status=completed",
+        "channel": {**channel, "payload": "application/fhir+xml"},
+    }
+    refused = clinic.post("/fhir/Subscription", asked)
+    assert refused.status_code == 400
+    told = issue(refused)
+    assert told["code"] == "not-supported"
+    assert told["expression"] == ["Subscription.channel.payload"]
+    assert "application/fhir+json" in told["diagnostics"]

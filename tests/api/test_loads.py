@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import io
@@ -14,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.api import build_api
+from gateway.operations.jobs import PREFIX
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message, take_in
 from gateway.settings import Settings
@@ -22,7 +24,7 @@ from gateway.translate import load
 from tests import feeds
 from tests.api.calls import Caller, issue
 from tests.feeds import CLIENTS, VISITS, client, table, visit
-from tests.translate.test_records import json_feed
+from tests.translate.test_records import RECORD, json_feed
 
 CSV = {"content-type": "text/csv"}
 SIGNED = "files: [{map: referral}]\nsigned: {by: hmac-sha256, header: X-Signature}\n"
@@ -98,6 +100,48 @@ def test_a_zip_brings_several_files(clinic: Caller) -> None:
     headers = {"content-type": "application/zip"}
     answer = clinic("POST", "/intake/csv/shelter", content=packed.getvalue(), headers=headers)
     assert named(answer.json(), "visits.csv")["new"] == 1
+
+
+def test_a_load_may_run_behind_its_answer(
+    clinic: Caller, pantry: Caller, pipeline: Pipeline
+) -> None:
+    rows = table(CLIENTS, client("behind-1"), client("behind-2", Sex="x"))
+    headers = CSV | {"prefer": "return=minimal, respond-async"}
+    begun = clinic("POST", "/intake/csv/shelter?file=clients.csv", content=rows, headers=headers)
+    assert begun.status_code == 202
+    assert begun.headers["preference-applied"] == "respond-async"
+    where = begun.headers["content-location"]
+    assert where == f"http://gateway/intake/jobs/{begun.json()['job']}"
+    waits = clinic.get(where)
+    assert (waits.status_code, waits.content) == (202, b"")
+    assert {"x-progress", "retry-after"} <= waits.headers.keys()
+    asyncio.run(pipeline.drain(PREFIX + begun.json()["job"]))
+    told = clinic.get(where)
+    assert told.status_code == 200
+    assert named(told.json(), "clients.csv").items() >= {"new": 1, "aside": 1}.items()
+    (file,) = told.json()["files"]
+    assert clinic.get(file["mend"]).status_code == 200
+    assert pantry.get(where).status_code == 404
+    assert pantry("DELETE", where).status_code == 404
+    assert clinic("DELETE", where).status_code == 204
+    assert clinic.get(where).status_code == 404
+
+
+def test_what_cant_be_loaded_at_all_is_told_of_later_as_it_would_have_been(
+    clinic: Caller, pipeline: Pipeline
+) -> None:
+    sent = {"content": b"PK\x03\x04rubbish", "headers": {"content-type": "application/zip"}}
+    at_once = clinic("POST", "/intake/csv/shelter?file=x.zip", **sent)
+    sent["headers"] |= {"prefer": "respond-async"}
+    begun = clinic("POST", "/intake/csv/shelter?file=x.zip", **sent)
+    asyncio.run(pipeline.drain(PREFIX + begun.json()["job"]))
+    later = clinic.get(begun.headers["content-location"])
+    assert (later.status_code, issue(later)) == (at_once.status_code, issue(at_once))
+
+
+def test_rows_that_wait_for_a_code_are_listed(clinic: Caller) -> None:
+    assert clinic.get("/intake/rows?task=none").json() == {"rows": []}
+    assert clinic.get("/intake/rows").status_code == 400
 
 
 def test_set_aside_rows_are_mended_and_sent_back(clinic: Caller, pantry: Caller) -> None:
@@ -223,3 +267,47 @@ def test_rows_and_records_convert_and_nothing_is_kept(clinic: Caller, pipeline: 
     assert clinic.get(f"/fhir/{made['request']['url']}").status_code == 404
     unnamed = clinic("POST", "/fhir/$convert", content=rows, headers=CSV)
     assert issue(unnamed)["code"] == "required"
+
+
+def test_rows_lead_back_to_their_cells_before_they_are_sent(clinic: Caller) -> None:
+    rows = table(CLIENTS, client("asked", dob="1/2/1990"))
+    path = "/maps/explain?feed=shelter&file=clients.csv&path=Patient.birthDate"
+    (told,) = clinic("POST", path, content=rows, headers=CSV).json()["elements"]
+    assert told["read"] == [{"place": "clients.csv:2:Date of birth"}]
+    assert told["rules"][0].startswith("shelter/records/client.yaml:")
+    assert "value" not in told
+    path = "/maps/explain?feed=referrals&file=r.json&path=Patient.name.family"
+    (told,) = clinic("POST", path, content=json.dumps(RECORD).encode()).json()["elements"]
+    assert told["read"] == [{"place": "r.json:/0/client/name/last"}]
+    assert clinic("POST", "/maps/explain?feed=none", content=b"x").status_code == 422
+    assert clinic("POST", "/maps/explain?feed=shelter", content=b"").status_code == 400
+
+
+def test_what_no_rule_reads_of_rows(clinic: Caller, pantry: Caller, admin: Caller) -> None:
+    sheet = table((*CLIENTS, "Shoe"), client("covered", Shoe="42"))
+    path = "/maps/coverage?feed=shelter&file=clients.csv"
+    told = clinic("POST", path, content=sheet, headers=CSV).json()
+    assert told["files"]["clients.csv"]["Shoe"] == {"there": 1, "read": 0}
+    assert told["files"]["clients.csv"]["First"] == {"there": 1, "read": 1}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("in/clients.csv", sheet)
+        archive.writestr("in/README.txt", "a,b")
+    path = "/maps/coverage?feed=shelter&file=export.zip"
+    assert clinic("POST", path, content=packed.getvalue(), headers=CSV).json() == told
+    loaded = clinic("POST", "/intake/csv/shelter?file=clients.csv", content=sheet, headers=CSV)
+    assert loaded.status_code == 200
+    for told in (
+        clinic.get("/maps/coverage?feed=shelter&count=1").json(),
+        admin.get("/maps/coverage?feed=shelter&count=1&agency=clinic").json(),
+    ):
+        assert told["files"]["clients.csv"]["Shoe"] == {"there": 1, "read": 0}
+    assert pantry.get("/maps/coverage?feed=shelter").json() == {"records": 0, "files": {}}
+    assert pantry.get("/maps/coverage?feed=shelter&agency=clinic").status_code == 404
+    assert clinic.get("/maps/coverage?feed=none").status_code == 404
+
+
+def test_what_no_rule_reads_of_json_records(clinic: Caller) -> None:
+    body = json.dumps(RECORD | {"shoe": {"size": 42}}).encode()
+    told = clinic("POST", "/maps/coverage?feed=referrals&file=r.json", content=body).json()
+    assert told["files"]["r.json"]["/shoe/size"] == {"there": 1, "read": 0}

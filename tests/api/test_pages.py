@@ -15,6 +15,8 @@ import pytest
 import structlog
 
 from gateway.api import build_api
+from gateway.fhir import codes
+from gateway.fhir.gates import check
 from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import take_in
@@ -125,6 +127,22 @@ def test_the_mailed_link_leads_from_the_referral_to_the_served_person(
     play(hub, tmp_path, story)
 
 
+def test_the_page_says_why_in_the_words_of_the_diagnoses_that_came_with_it(
+    hub: Hub, tmp_path: Path
+) -> None:
+    async def story(pipeline: Pipeline, mails: Mails, visitor: Visitor) -> None:
+        who = make(pipeline, {"resourceType": "Patient"})
+        need = {"resourceType": "Condition", "subject": {"reference": who}}
+        named = make(pipeline, {**need, "code": {"text": "No way to get to dialysis"}})
+        make(pipeline, {**need, "code": {"text": "Something else"}})
+        refer(pipeline, reasonReference=[{"reference": named}], reasonCode=[{"text": "No car"}])
+        text = Page(await visitor.get(await mails.newest())).text
+        assert "No car, No way to get to dialysis" in text
+        assert "Something else" not in text
+
+    play(hub, tmp_path, story)
+
+
 def test_declining_asks_for_a_reason_and_tells_it(hub: Hub, tmp_path: Path) -> None:
     async def story(pipeline: Pipeline, mails: Mails, visitor: Visitor) -> None:
         task = refer(pipeline)
@@ -168,6 +186,24 @@ def test_what_failed_leaves_the_link_good(hub: Hub, tmp_path: Path) -> None:
         assert old.status_code == 412
         await visitor.fill(link, "accept")
         assert read(pipeline, task)["status"] == "accepted"
+
+    play(hub, tmp_path, story)
+
+
+def test_a_note_of_the_hubs_own_changes_nothing_that_they_saw(hub: Hub, tmp_path: Path) -> None:
+    async def story(pipeline: Pipeline, mails: Mails, visitor: Visitor) -> None:
+        task = refer(pipeline)
+        link = await mails.newest()
+        first = Page(await visitor.get(link)).forms["accept"]
+        note = {"url": f"{codes.BASE}StructureDefinition/loop-delivered", "valueCode": "rri"}
+        noted = check({**read(pipeline, task), "extension": [note]})
+        hub.write(lambda tx: tx.put(CLINIC, noted, interaction="update"))
+        assert (await visitor.post(link, first)).status_code == 303
+        assert read(pipeline, task)["status"] == "accepted"
+        newer = {**read(pipeline, task), "description": "Not tonight, tomorrow"}
+        pipeline.update(CLINIC, "Task", newer["id"], json.dumps(newer).encode()).result()
+        seen = {"move": "serve", "version": "3", "date": "2026-03-03"}
+        assert (await visitor.post(await mails.newest(), seen)).status_code == 412
 
     play(hub, tmp_path, story)
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from gateway.api import requests
 from gateway.api.refusals import NotAcceptable, RequestError, TooLarge, TooSlow, WrongMedia
 from gateway.errors import InvalidResource, Unauthenticated
+from gateway.fhir.interaction import ANY
 
 
 def request(*pieces: bytes, query: str = "", gone: bool = False, **headers: str) -> Request:
@@ -155,12 +156,14 @@ def test_a_form_is_named_as_one() -> None:
         requests.form_pairs(request(content_type="application/json"), b"{}")
 
 
-@pytest.mark.parametrize(("header", "version"), [('W/"3"', 3), ('"12"', 12), ("4", 4)])
+@pytest.mark.parametrize(
+    ("header", "version"), [('W/"3"', 3), ('"12"', 12), ("4", 4), ("*", ANY), ('W/"0"', 0)]
+)
 def test_if_match_names_a_version(header: str, version: int) -> None:
     assert requests.if_match(request(if_match=header)) == version
 
 
-@pytest.mark.parametrize("header", ["", "*", "W/3", '"a"', 'W/"1", W/"2"', '"' + "9" * 30 + '"'])
+@pytest.mark.parametrize("header", ["", "W/3", '"a"', 'W/"1", W/"2"', '"' + "9" * 30 + '"'])
 def test_an_if_match_that_names_none_is_refused_and_never_ignored(header: str) -> None:
     with pytest.raises(InvalidResource):
         requests.if_match(request(if_match=header))

@@ -37,12 +37,7 @@ def test_the_running_gateway_is_as_its_specification_says(tmp_path: Path) -> Non
 
 async def _fuzz(folder: Path) -> None:
     gateway = Process(folder, (sys.executable, "-m", "gateway", "serve"), {})
-    await gateway.command("agency", "add", "cedar-general", "--name", "Cedar General")
-    await gateway.command("agency", "add", "food-bank", "--name", "County Food Bank")
-    keys = [
-        (await gateway.command("key", "create", *words)).split()[-1]
-        for words in (("cedar-general",), ("--admin",))
-    ]
+    keys = [gateway.join("cedar-general", "food-bank")[0], gateway.keeper()]
     await gateway.start()
     try:
         for key in keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -85,16 +86,51 @@ def test_links_lead_through_all_pages_and_to_the_first(
     whole = ids(bundle(clinic, path.replace("_count=2", "_count=50")))
     found = bundle(clinic, path)
     first, seen = found, ids(found)
+    assert "previous" not in links(found)
     while "next" in links(found):
-        url = links(found)["next"].removeprefix("http://gateway")
-        stranger = caller("food-bank").get(url)
-        assert stranger.status_code in (400, 404)
-        found = bundle(clinic, url)
+        found = followed(clinic, caller, found, "next")
         seen += ids(found)
         assert found["total"] == 6
         assert links(found)["first"] == links(first)["first"]
     assert seen == whole
     assert len(seen) == 6
+    back = ids(found)
+    while "previous" in links(found):
+        found = followed(clinic, caller, found, "previous")
+        back = ids(found) + back
+    assert (back, ids(found)) == (whole, ids(first))
+
+
+def followed(clinic: Caller, caller: Find, found: dict[str, Any], link: str) -> dict[str, Any]:
+    """The page that a link leads its asker to, and nobody else."""
+    url = links(found)[link].removeprefix("http://gateway")
+    assert caller("food-bank").get(url).status_code in (400, 404)
+    return bundle(clinic, url)
+
+
+def test_places_near_and_names_alike_are_found_by_who_sees_them(
+    clinic: Caller, caller: Find
+) -> None:
+    at = {"latitude": 41.9, "longitude": -91.6}
+    put(clinic, {"resourceType": "Location", "id": "s-l", "position": at})
+    for path, id in (
+        ("/fhir/Location?near=41.95|-91.6|10|km", "s-l"),
+        ("/fhir/Patient?phonetic=sercht", "s-p"),
+    ):
+        found = bundle(clinic, path)
+        assert (ids(found), found["total"]) == ([id], 1), path
+        assert ids(bundle(caller("food-bank"), path)) == []
+    told = bundle(clinic, "/fhir/metadata")["rest"][0]["resource"]
+    types = {
+        (each["type"], one["name"]): one["type"]
+        for each in told
+        for one in each.get("searchParam", ())
+    }
+    assert types["Location", "near"] == "special"
+    assert types["Patient", "phonetic"] == "string"
+    refused = issue(clinic.get("/fhir/Patient?_query=match"))
+    assert "named queries" in refused["diagnostics"]
+    assert issue(clinic.get("/fhir/Patient?_contained=both"))["code"] == "not-supported"
 
 
 def test_a_search_by_post_is_the_same_on_every_level(clinic: Caller) -> None:
@@ -153,6 +189,24 @@ def test_lenient_handling_lets_the_unknown_fall_and_says_so_in_its_link(clinic: 
     assert links(found)["self"] == "http://gateway/fhir/Observation?code=b"
 
 
+def test_lenient_handling_lets_fall_what_gives_no_order(clinic: Caller) -> None:
+    lenient = {"prefer": "handling=lenient"}
+    for order, left in (("nothing", None), ("-nothing,-family,_text", "-family")):
+        page = clinic.get(f"/fhir/Patient?_sort={order}", **lenient)
+        assert page.status_code == 200, page.text
+        links = {each["relation"]: each["url"] for each in page.json()["link"]}
+        said = parse_qs(urlsplit(links["self"]).query).get("_sort")
+        assert said == (None if left is None else [left])
+    assert clinic.get("/fhir/Patient?_sort=nothing").status_code == 400
+
+
+def test_a_slash_before_a_query_makes_no_other_path(clinic: Caller) -> None:
+    for path in ("Patient/?_count=1", "metadata/?mode=full", "Patient/_history/?_count=1"):
+        assert clinic.get(f"/fhir/{path}").status_code == 200
+    for path in ("nothing/?_count=1", "Patient/"):
+        assert clinic.get(f"/fhir/{path}").status_code == 404
+
+
 def test_a_reference_by_our_own_address_is_found_as_a_relative_one(clinic: Caller) -> None:
     own = "http://gateway/fhir/Patient/s-p"
     put(clinic, observation("s-own") | {"subject": {"reference": own}})
@@ -193,7 +247,7 @@ def test_a_parameter_of_ones_own_finds_what_was_there_and_what_comes(
     assert ids(bundle(clinic, "/fhir/Observation?patient.pronoun=they&code=b")) == ["s-b"]
     later = PATIENT | {"id": "s-q"}
     put(clinic, later)
-    assert ids(bundle(clinic, "/fhir/Patient?pronoun=they&_sort=-pronoun")) == ["s-p", "s-q"]
+    assert ids(bundle(clinic, "/fhir/Patient?pronoun=they&_sort=-pronoun")) == ["s-q", "s-p"]
     put(clinic, {name: value for name, value in later.items() if name != "extension"})
     assert ids(bundle(clinic, "/fhir/Patient?pronoun=they")) == ["s-p"]
     assert caller("food-bank").get("/fhir/Patient?pronoun=they").status_code == 400

@@ -145,7 +145,7 @@ def test_relative_references_lead_to_entries_of_the_same_base(pipeline: Pipeline
         ([entry("DELETE", "Patient/one", ifMatch="nonsense")], InvalidResource, "request.ifMatch"),
         ([entry("GET", "Patient/nobody")], NotFound, "request.url"),
         (
-            [entry("GET", "Patient/one", ifModifiedSince="2026-03-02T00:00:00Z")],
+            [entry("DELETE", "Patient/one", ifModifiedSince="2026-03-02T00:00:00Z")],
             InvalidResource,
             "request.ifModifiedSince",
         ),

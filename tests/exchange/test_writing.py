@@ -131,6 +131,24 @@ def test_conditions_see_what_the_caller_sees_and_no_more(pipeline: Pipeline) -> 
         pipeline.patch(BANK, "Patient", "", JSON_PATCH, change, criteria=BY_NUMBER).result()
 
 
+def test_a_reference_by_criteria_leads_to_the_one_that_its_writer_sees(pipeline: Pipeline) -> None:
+    seen = {"status": "final", "code": {"text": "x"}, "subject": {}}
+    by = {"resourceType": "Observation", **seen, "subject": {"reference": "Patient?identifier=1"}}
+    with pytest.raises(PreconditionFailed) as none:
+        pipeline.create(CLINIC, "Observation", raw(by)).result()
+    assert none.value.place == "Observation.subject"
+    person = create(pipeline, patient())
+    create(pipeline, patient(), BANK)
+    made = pipeline.create(CLINIC, "Observation", raw(by)).result()
+    assert body(made)["subject"] == {"reference": person}
+    again = {**by, "id": body(made)["id"]}
+    kept = pipeline.update(CLINIC, "Observation", again["id"], raw(again)).result()
+    assert body(kept)["meta"]["versionId"] == "1"
+    create(pipeline, patient())
+    with pytest.raises(PreconditionFailed):
+        pipeline.create(CLINIC, "Observation", raw(by)).result()
+
+
 def test_a_conditional_delete_takes_one_and_never_several(pipeline: Pipeline) -> None:
     def delete(*criteria: tuple[str, str]) -> int:
         return pipeline.delete(CLINIC, "Patient", "", criteria=criteria).result().status

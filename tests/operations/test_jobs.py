@@ -25,7 +25,7 @@ def test_an_accepted_job_and_its_input_are_on_disk(
     jobs = Jobs(tmp_path, 1000, lambda key: None)
     body = jobs.incoming()
     body.write_bytes(b"{}\n")
-    job = jobs.start(Context("clinic", "test"), "import", "/fhir/$import", {}, body)
+    job = jobs.start(Context("clinic", "test"), "import", "/fhir/$import", {}, {"input": body})
     folder = jobs.folder(job.id)
     wanted = (folder / "input", folder / "job.json", folder, folder.parent, tmp_path)
     assert [path.name for path in wanted if path.stat().st_ino not in synced] == []

@@ -25,12 +25,15 @@ from gateway.api.operations.resend import RESEND
 from gateway.api.operations.route import ROUTE
 from gateway.api.operations.subscription_events import EVENTS
 from gateway.api.operations.subscription_status import STATUS
+from gateway.api.operations.subsumes import SUBSUMES
 from gateway.api.operations.summary import SUMMARY
 from gateway.api.operations.translate import TRANSLATE
 from gateway.api.operations.validate import VALIDATE
 from gateway.api.operations.validate_code import SET_CODE, SYSTEM_CODE
+from gateway.api.operations.versions import VERSIONS
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
+    VERSIONS,
     VALIDATE,
     EVERYTHING,
     SUMMARY,
@@ -40,6 +43,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     META_DELETE,
     CONVERT,
     LOOKUP,
+    SUBSUMES,
     SYSTEM_CODE,
     SET_CODE,
     EXPAND,

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.api.operation import Asked
 from gateway.api.parameters import Inputs, Parameter
 from gateway.api.refusals import RequestError
+from gateway.fhir import gates
+from gateway.operations.terms import Source
 
 Code = tuple[str | None, str]
 """A system (None: not given) and a code."""
@@ -17,6 +20,19 @@ CODE: Final = Parameter("code", "code", "The code", "female")
 CODING: Final = Parameter("coding", "Coding", "The code as a Coding")
 CONCEPT: Final = Parameter("codeableConcept", "CodeableConcept", "One of its codings will do")
 DISPLAY: Final = Parameter("display", "string", "The display to check")
+
+
+def source(asked: Asked, whole: str, named: str = "url") -> Source:
+    """What an operation is about: the resource in its path, or sent as ``whole``, or its URL.
+
+    Raises RequestError where none is given, InvalidResource where what is sent isn't R4.
+    """
+    sent = asked.inputs.one(whole)
+    if sent is not None:
+        return Source(resource=gates.check(sent, type=whole[0].upper() + whole[1:]))
+    if asked.id:
+        return Source(id=asked.id)
+    return Source(str(asked.inputs.need(named)))
 
 
 def system(name: str, example: str) -> Parameter:

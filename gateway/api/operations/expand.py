@@ -9,6 +9,7 @@ from uuid import uuid4
 from starlette.responses import Response
 
 from gateway.api.operation import R4, Asked, Operation, answered
+from gateway.api.operations.coded import source
 from gateway.api.operations.validate_code import GENDERS
 from gateway.api.parameters import Parameter
 from gateway.fhir.meta import instant
@@ -19,17 +20,16 @@ from gateway.operations.terms import Expansion
 
 async def expand(asked: Asked) -> Response:
     """A page of a value set, filtered."""
-    inputs = asked.inputs
-    offset, count = inputs.count("offset") or 0, inputs.count("count")
-    page = asked.call.api.pipeline.operations.terms.expand(
-        inputs.need("url"), inputs.text("filter") or "", offset, count
-    )
+    inputs, context = asked.inputs, asked.call.context
+    offset, count, part = inputs.count("offset") or 0, inputs.count("count"), inputs.text("filter")
+    of, terms = source(asked, "valueSet"), asked.call.api.pipeline.operations.terms
+    page = await asked.call.read(lambda: terms.expand(context, of, part or "", offset, count))
     return answered(_resource(page, f"urn:uuid:{uuid4()}", instant(datetime.now(UTC))))
 
 
 def _resource(page: Expansion, identifier: str, at: str) -> Resource:
-    out: Resource = {"resourceType": "ValueSet", "url": page.of.url, "status": "active"}
-    for key in ("name", "title", "version"):
+    out: Resource = {"resourceType": "ValueSet", "status": page.of.status}
+    for key in ("url", "name", "title", "version"):
         if said := getattr(page.of, key):
             out[key] = said
     expansion: Resource = {"identifier": identifier, "timestamp": at, "total": page.total}
@@ -49,13 +49,15 @@ _FEMALE: Final = Concept("http://hl7.org/fhir/administrative-gender", "female", 
 EXPAND: Final = Operation(
     "expand",
     R4 + "ValueSet-expand",
-    ("type",),
+    ("type", "instance"),
     expand,
     "List a value set",
-    "The codes of a value set that is known here, at most 1000 a page. `filter` looks in codes and "
-    "displays. A set that draws on SNOMED CT, LOINC or another foreign system is a 404.",
+    "The codes of a value set that is known here (HL7's, or a ValueSet that you see), at most 1000 "
+    "a page. `filter` looks in codes and displays. A set of all of SNOMED CT, LOINC or another "
+    "system that isn't known here is a 404.",
     parameters=(
         Parameter("url", "uri", "The value set", GENDERS),
+        Parameter("valueSet", "ValueSet", "The value set itself"),
         Parameter("filter", "string", "A part of a code or display", "fem"),
         Parameter("offset", "integer", "How many to leave out", "0"),
         Parameter("count", "integer", "How many to list", "10"),
@@ -75,4 +77,5 @@ EXPAND: Final = Operation(
             },
         }
     },
+    errors=(410,),
 )

@@ -19,7 +19,8 @@ async def lookup(asked: Asked) -> Response:
     url, code = codes(asked.inputs, "system")[0]
     if url is None:
         raise RequestError("a code needs its system", place="system", code="required")
-    found, concept = asked.call.api.pipeline.operations.terms.lookup(url, code)
+    context, terms = asked.call.context, asked.call.api.pipeline.operations.terms
+    found, concept = await asked.call.read(lambda: terms.lookup(context, url, code))
     told: list[Resource] = [{"name": "name", "valueString": found.name or url}]
     if found.version:
         told.append({"name": "version", "valueString": found.version})
@@ -36,7 +37,8 @@ LOOKUP: Final = Operation(
     ("type",),
     lookup,
     "Look a code up",
-    "What a code of one of HL7's own systems means. Of another system it is a 404: not known here.",
+    "What a code means: of one of HL7's own systems, or of a CodeSystem that you see. Of another "
+    "it is a 404: not known here.",
     parameters=(CODE, system("system", GENDER), CODING),
     types=("CodeSystem",),
     response={

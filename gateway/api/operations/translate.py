@@ -7,7 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.api.operation import R4, Asked, Operation, answered, parameters
-from gateway.api.operations.coded import CODING, CONCEPT, codes, system
+from gateway.api.operations.coded import CODING, CONCEPT, codes, source, system
 from gateway.api.parameters import Parameter
 from gateway.fhir.codes import TABLE_MAP
 from gateway.model import Resource
@@ -20,12 +20,15 @@ async def translate(asked: Asked) -> Response:
     """What a table makes of a code, by the caller's own table or the standard one."""
     inputs, context = asked.inputs, asked.call.context
     terms = asked.call.api.pipeline.operations.terms
-    url, target = inputs.need("url"), inputs.text("targetsystem")
-    found = [
-        one
-        for system, code in codes(inputs, "system")
-        for one in terms.translate(context, url, code, target, system)
-    ]
+    of, target = source(asked, "conceptMap"), inputs.text("targetsystem")
+    given = codes(inputs, "system")
+    found = await asked.call.read(
+        lambda: [
+            one
+            for system, code in given
+            for one in terms.translate(context, of, code, target, system)
+        ]
+    )
     told: list[Resource] = [{"name": "result", "valueBoolean": bool(found)}]
     if not found:
         told.append({"name": "message", "valueString": "the map has nothing for this code"})
@@ -35,28 +38,29 @@ async def translate(asked: Asked) -> Response:
 def _match(found: Translated) -> Resource:
     concept = found.concept
     coding = {"system": concept.system, "code": concept.code, "display": concept.display}
-    return {
-        "name": "match",
-        "part": [
-            {"name": "equivalence", "valueCode": found.equivalence},
-            {"name": "concept", "valueCoding": {k: v for k, v in coding.items() if v}},
-            {"name": "source", "valueUri": found.source},
-        ],
-    }
+    told: list[Resource] = [
+        {"name": "equivalence", "valueCode": found.equivalence},
+        {"name": "concept", "valueCoding": {k: v for k, v in coding.items() if v}},
+    ]
+    if found.source:
+        told.append({"name": "source", "valueUri": found.source})
+    return {"name": "match", "part": told}
 
 
 TRANSLATE: Final = Operation(
     "translate",
     R4 + "ConceptMap-translate",
-    ("type",),
+    ("type", "instance"),
     translate,
     "Translate a code",
     "By the tables that HL7 v2 messages are translated by, your own before the standard ones: "
     f"`{TABLE_MAP}<table>`, the tables being the files of `mappings/hl7v2/tables`; or by what "
     "other networks call the states of referrals (BSeR and 360X, HMIS, findhelp, Clarity): "
-    f"`{TABLE_MAP}<name>`, the ConceptMaps of `mappings/referral`.",
+    f"`{TABLE_MAP}<name>`, the ConceptMaps of `mappings/referral`; or by a ConceptMap that you "
+    "see.",
     parameters=(
         Parameter("url", "uri", "The map", _SEX),
+        Parameter("conceptMap", "ConceptMap", "The map itself"),
         Parameter("code", "code", "The code to translate", "F"),
         system("system", "http://terminology.hl7.org/CodeSystem/v2-0001"),
         CODING,
@@ -83,4 +87,5 @@ TRANSLATE: Final = Operation(
             },
         )
     },
+    errors=(410,),
 )

@@ -5,17 +5,18 @@ A code that isn't valid is an answer (``result`` false); a set that isn't known 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response
 
 from gateway.api.operation import R4, Asked, Operation, answered, parameters
-from gateway.api.operations.coded import CODE, CODING, CONCEPT, DISPLAY, codes, system
+from gateway.api.operations.coded import CODE, CODING, CONCEPT, DISPLAY, codes, source, system
 from gateway.api.operations.lookup import GENDER
 from gateway.api.parameters import Parameter
 from gateway.api.refusals import RequestError
 from gateway.model import Resource
-from gateway.operations.terms import Verdict
+from gateway.operations.terms import Source, Verdict
 
 GENDERS: Final = "http://hl7.org/fhir/ValueSet/administrative-gender"
 _VALID: Final = parameters(
@@ -25,22 +26,35 @@ _VALID: Final = parameters(
 
 async def in_system(asked: Asked) -> Response:
     """Whether a code is one of a code system."""
-    inputs, terms = asked.inputs, asked.call.api.pipeline.operations.terms
-    display = inputs.text("display") or ""
+    inputs, terms, context = (
+        asked.inputs,
+        asked.call.api.pipeline.operations.terms,
+        asked.call.context,
+    )
+    display, whole = inputs.text("display") or "", inputs.one("codeSystem")
     verdicts = []
     for named, code in codes(inputs, "url"):
-        url = inputs.text("url") or named
-        if url is None:
+        url = inputs.text("url") or named or ""
+        if not (url or asked.id or whole):
             raise RequestError("which code system?", place="url", code="required")
-        verdicts.append(terms.in_system(url, code, display))
+        of = source(asked, "codeSystem") if asked.id or whole else Source(url)
+        verdicts.append(await asked.call.read(partial(terms.in_system, context, of, code, display)))
     return _told(next((one for one in verdicts if one.valid), verdicts[0]))
 
 
 async def in_set(asked: Asked) -> Response:
     """Whether a code is in a value set."""
-    inputs, terms = asked.inputs, asked.call.api.pipeline.operations.terms
-    asked_of = codes(inputs, "system")
-    return _told(terms.in_set(inputs.need("url"), asked_of, inputs.text("display") or ""))
+    inputs, terms, context = (
+        asked.inputs,
+        asked.call.api.pipeline.operations.terms,
+        asked.call.context,
+    )
+    of, asked_of, display = (
+        source(asked, "valueSet"),
+        codes(inputs, "system"),
+        inputs.text("display"),
+    )
+    return _told(await asked.call.read(lambda: terms.in_set(context, of, asked_of, display or "")))
 
 
 def _told(verdict: Verdict) -> Response:
@@ -55,12 +69,13 @@ def _told(verdict: Verdict) -> Response:
 SYSTEM_CODE: Final = Operation(
     "validate-code",
     R4 + "CodeSystem-validate-code",
-    ("type",),
+    ("type", "instance"),
     in_system,
     "Is it a code of the system?",
     "`result` says; a code system that isn't known here is a 404.",
     parameters=(
         Parameter("url", "uri", "The code system", GENDER),
+        Parameter("codeSystem", "CodeSystem", "The code system itself"),
         CODE,
         DISPLAY,
         CODING,
@@ -68,16 +83,18 @@ SYSTEM_CODE: Final = Operation(
     ),
     types=("CodeSystem",),
     response={"Yes": _VALID},
+    errors=(410,),
 )
 SET_CODE: Final = Operation(
     "validate-code",
     R4 + "ValueSet-validate-code",
-    ("type",),
+    ("type", "instance"),
     in_set,
     "Is it a code of the set?",
     "`result` says; a value set that isn't known here, or can't be listed whole, is a 404.",
     parameters=(
         Parameter("url", "uri", "The value set", GENDERS),
+        Parameter("valueSet", "ValueSet", "The value set itself"),
         CODE,
         system("system", GENDER),
         DISPLAY,
@@ -86,4 +103,5 @@ SET_CODE: Final = Operation(
     ),
     types=("ValueSet",),
     response={"Yes": _VALID},
+    errors=(410,),
 )

@@ -105,6 +105,14 @@ def test_types_times_and_dates_of_care_narrow_it(clinic: Caller) -> None:
     assert late == []
     only = references(clinic.get(everything(who, "?_type=Patient")))
     assert only == [f"Patient/{who['id']}"]
+    doctor = created(clinic, {"resourceType": "Practitioner"})
+    by = [{"reference": f"Practitioner/{doctor['id']}"}]
+    seen = created(clinic, observation(who, performer=by))
+    alone = references(clinic.get(everything(who, "?_type=Observation")))
+    assert {each.partition("/")[0] for each in alone} == {"Observation"}
+    both = references(clinic.get(everything(who, "?_type=Observation,Practitioner")))
+    assert {f"Practitioner/{doctor['id']}", f"Observation/{seen['id']}"} <= {*both}
+    assert clinic.get(everything(who, "?_type=Practitioner")).status_code == 400
 
 
 def test_odd_parameters_are_refused(clinic: Caller) -> None:

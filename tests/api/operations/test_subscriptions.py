@@ -13,6 +13,7 @@ from gateway.pipeline import Pipeline
 from tests.api.calls import Caller, issue
 from tests.api.operations.referrals import created
 from tests.corpora import CORPORA, needs_corpora
+from tests.store.samples import advance
 
 TASKS = "http://hl7.org/fhir/us/sdoh-clinicalcare/SubscriptionTopic/Task"
 IG = CORPORA.parent / "profiles/subscriptions-backport"
@@ -58,7 +59,7 @@ def heard(caller: Caller, pipeline: Pipeline, id: str, count: int) -> None:
         )
     hub = pipeline.members._hub
     hub.write(lambda tx: tx.mark(id, "active"))
-    hub.advance(id, lambda event, _: event.interaction == "create")
+    advance(hub, id, lambda event, _: event.interaction == "create")
 
 
 def told(response: httpx.Response) -> list[Json]:

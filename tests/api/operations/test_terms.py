@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.fhir import terminology
+from gateway.fhir import gates, terminology
 from gateway.fhir.codes import TABLE_MAP
 from gateway.fhir.definitions import load
 from gateway.pipeline import Pipeline
@@ -185,3 +185,161 @@ SYSTEMS = {
     "findhelp-outcome": f"{OWN}findhelp-outcome",
     "hmis-referral-result": f"{OWN}hmis-referral-result",
 }
+
+
+def test_the_terminology_capabilities_name_every_system_that_is_known(nobody: Caller) -> None:
+    told = nobody.get("/fhir/metadata?mode=terminology").json()
+    gates.check(told, type="TerminologyCapabilities")
+    named = {each["uri"] for each in told["codeSystem"]}
+    assert {GENDER, RELATION} <= named == set(load("terminology")["systems"])
+    assert nobody.get("/fhir/metadata?mode=full").json()["resourceType"] == "CapabilityStatement"
+
+
+# --- of resources that stand here ----------------------------------------------------------------
+
+COLOURS = "http://clinic.example/colours"
+
+
+def kept(caller: Caller, resource: dict[str, Any]) -> str:
+    made = caller.post(f"/fhir/{resource['resourceType']}", resource)
+    assert made.status_code == 201, made.text
+    return f"/fhir/{resource['resourceType']}/{made.json()['id']}"
+
+
+def colours(url: str = COLOURS, **more: Any) -> dict[str, Any]:
+    light = {"code": "light", "concept": [{"code": "white", "display": "White"}, {"code": "grey"}]}
+    concepts = [light, {"code": "dark", "display": "Dark"}]
+    whole = {"status": "draft", "content": "complete", "url": url, "concept": concepts}
+    return {"resourceType": "CodeSystem", "name": "Colours", "version": "1"} | whole | more
+
+
+def value_set(url: str, *parts: dict[str, Any], **compose: Any) -> dict[str, Any]:
+    composed = {"include": list(parts)} | compose
+    return {"resourceType": "ValueSet", "status": "draft", "url": url, "compose": composed}
+
+
+def codes(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [each["code"] for each in response.json()["expansion"].get("contains", [])]
+
+
+def sent(**given: dict[str, Any]) -> dict[str, Any]:
+    listed = [{"name": name} | value for name, value in given.items()]
+    return {"resourceType": "Parameters", "parameter": listed}
+
+
+def test_a_kept_code_system_is_known_to_who_sees_it(clinic: Caller, pantry: Caller) -> None:
+    here = kept(clinic, colours())
+    ask = f"/fhir/CodeSystem/$lookup?system={COLOURS}&code=white"
+    assert told(clinic.get(ask))["display"] == "White"
+    assert pantry.get(ask).status_code == 404
+    assert told(clinic.get(f"{here}/$validate-code?code=grey"))["result"] is True
+    assert told(clinic.get(f"{here}/$validate-code?code=red"))["result"] is False
+    assert pantry.get(f"{here}/$validate-code?code=grey").status_code == 404
+    part = kept(clinic, colours("http://clinic.example/part", content="fragment"))
+    assert clinic.get(f"{part}/$validate-code?code=grey").status_code == 404
+
+
+def test_a_code_stands_above_or_below_another(clinic: Caller) -> None:
+    here = kept(clinic, colours("http://clinic.example/hues"))
+    for first, second, outcome in (
+        ("light", "white", "subsumes"),
+        ("grey", "light", "subsumed-by"),
+        ("dark", "dark", "equivalent"),
+        ("white", "grey", "not-subsumed"),
+    ):
+        asked = f"codeA={first}&codeB={second}"
+        assert told(clinic.get(f"{here}/$subsumes?{asked}"))["outcome"] == outcome
+        by = f"/fhir/CodeSystem/$subsumes?{asked}&system=http://clinic.example/hues"
+        assert told(clinic.get(by))["outcome"] == outcome
+    own = f"/fhir/CodeSystem/$subsumes?system={RELATION}&codeA=PRN&codeB=MTH"
+    assert told(clinic.get(own))["outcome"] == "subsumes"
+    coded = sent(
+        codingA={"valueCoding": {"system": RELATION, "code": "MTH"}},
+        codingB={"valueCoding": {"system": RELATION, "code": "PRN"}},
+    )
+    assert told(clinic.post("/fhir/CodeSystem/$subsumes", coded))["outcome"] == "subsumed-by"
+    assert clinic.get(f"{here}/$subsumes?codeA=red&codeB=dark").status_code == 404
+    assert clinic.get("/fhir/CodeSystem/$subsumes?codeA=a&codeB=b").status_code == 400
+
+
+def test_a_kept_value_set_is_listed_by_what_it_is_made_of(clinic: Caller, pantry: Caller) -> None:
+    url, base = f"{COLOURS}/2", "http://clinic.example/sets"
+    kept(clinic, colours(url))
+    below = {"system": url, "filter": [{"property": "concept", "op": "is-a", "value": "light"}]}
+    light = kept(clinic, value_set(f"{base}/light", below))
+    assert codes(clinic.get(f"{light}/$expand")) == ["light", "white", "grey"]
+    assert pantry.get(f"{light}/$expand").status_code == 404
+    male = {"system": GENDER, "concept": [{"code": "male"}]}
+    mixed = value_set(
+        f"{base}/mixed",
+        {"valueSet": [f"{base}/light"]},
+        male,
+        exclude=[{"system": url, "concept": [{"code": "grey"}]}],
+    )
+    kept(clinic, mixed)
+    assert codes(clinic.get(f"/fhir/ValueSet/$expand?url={base}/mixed")) == [
+        "light",
+        "white",
+        "male",
+    ]
+    found = clinic.get(f"/fhir/ValueSet/$expand?url={base}/mixed&filter=WHI").json()
+    assert (found["status"], found["expansion"]["total"]) == ("draft", 1)
+    both = {
+        "system": url,
+        "valueSet": [f"{base}/light"],
+        "concept": [{"code": "dark"}, {"code": "grey"}],
+    }
+    inline = sent(valueSet={"resource": value_set(f"{base}/inline", both)})
+    assert codes(clinic.post("/fhir/ValueSet/$expand", inline)) == ["grey"]
+    check = f"/fhir/ValueSet/$validate-code?url={base}/mixed&system={GENDER}&code"
+    assert told(clinic.get(f"{check}=male"))["result"] is True
+    assert told(clinic.get(f"{check}=female"))["result"] is False
+    assert told(clinic.get(f"{light}/$validate-code?code=grey"))["result"] is True
+
+
+def test_what_cannot_be_listed_whole_is_not_guessed(clinic: Caller) -> None:
+    base = "http://clinic.example/odd"
+    for part in (
+        {"system": "http://snomed.info/sct"},
+        {"system": GENDER, "filter": [{"property": "display", "op": "regex", "value": "m.*"}]},
+        {"valueSet": [f"{base}/self"]},
+    ):
+        here = kept(clinic, value_set(f"{base}/self", part))
+        assert clinic.get(f"{here}/$expand").status_code == 404, part
+    wrong = sent(valueSet={"resource": {"resourceType": "ValueSet", "compose": {"include": 1}}})
+    assert clinic.post("/fhir/ValueSet/$expand", wrong).status_code == 400
+    assert clinic.post("/fhir/ValueSet/$expand", sent()).status_code == 400
+
+
+def test_a_kept_concept_map_translates(clinic: Caller, pantry: Caller) -> None:
+    url = "http://clinic.example/maps/1"
+    element = [
+        {
+            "code": "w",
+            "target": [
+                {"code": "male", "equivalence": "wider"},
+                {"equivalence": "unmatched"},
+            ],
+        }
+    ]
+    group = {
+        "source": "urn:s",
+        "target": GENDER,
+        "element": element,
+        "unmapped": {"mode": "fixed", "code": "unknown"},
+    }
+    here = kept(
+        clinic, {"resourceType": "ConceptMap", "status": "draft", "url": url, "group": [group]}
+    )
+    for asked in (f"{here}/$translate?", f"/fhir/ConceptMap/$translate?url={url}&"):
+        answer = clinic.get(f"{asked}system=urn:s&code=w").json()["parameter"]
+        assert answer[0] == {"name": "result", "valueBoolean": True}
+        parts = {each["name"]: each for each in answer[1]["part"]}
+        assert parts["equivalence"]["valueCode"] == "wider"
+        assert parts["concept"]["valueCoding"]["display"] == "Male"
+        assert len(answer) == 2
+        other = clinic.get(f"{asked}system=urn:s&code=x").json()["parameter"][1]["part"]
+        assert other[1]["valueCoding"]["code"] == "unknown"
+        assert told(clinic.get(f"{asked}system=urn:other&code=w"))["result"] is False
+    assert pantry.get(f"{here}/$translate?system=urn:s&code=w").status_code == 404
