@@ -11,7 +11,8 @@ from gateway.bench.comparing import Compared, Replayed, against_stored, compared
 from gateway.bench.counting import coverage
 from gateway.bench.explaining import Asked, Explanation, asked, explained
 from gateway.bench.remade import Remade, replayed
-from gateway.errors import GatewayError, Gone, NotFound
+from gateway.bench.unread import Columns
+from gateway.errors import GatewayError, Gone, NotFound, TranslateError
 from gateway.fhir.codes import MESSAGE_IDENTIFIER
 from gateway.fhir.json import loads
 from gateway.fhir.search import parse_query
@@ -71,6 +72,19 @@ class Bench:
             raise NotFound("no such member", place="agency")
         raw = [message.raw for message in self._last(context, agency, count)]
         return coverage(self._members.library, known, raw)
+
+    def columns(self, context: Context, agency: str, feed: str, count: int) -> Columns:
+        """What the last ``count`` kept rows of each file of a feed held and the maps read.
+
+        Raises NotFound: no such member, or feed.
+        """
+        known = self._members.get(agency)
+        if known is None or not (context.admin or context.agency == agency):
+            raise NotFound("no such member", place="agency")
+        try:
+            return Remade(self._hub, self._members.library, known, feed).columns(count)
+        except TranslateError as error:
+            raise NotFound(error.issues[0].text, place="feed") from None
 
     def compare(
         self, context: Context, agency: str, count: int, folders: Sequence[Path] = ()

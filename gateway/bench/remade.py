@@ -8,6 +8,7 @@ from functools import partial
 
 from gateway.bench.comparing import Outcome, Replayed
 from gateway.bench.explaining import Asked, Explanation
+from gateway.bench.unread import Columns, count_record
 from gateway.errors import GatewayError
 from gateway.loading.kept import KeptRows
 from gateway.model import Agency, Context, Given, Reference
@@ -72,6 +73,16 @@ class Remade:
             except GatewayError as error:
                 return error.issues[0]
         return ()
+
+    def columns(self, count: int) -> Columns:
+        """What the last rows of each file held, and the maps read."""
+        counted = Columns()
+        for file in self.files:
+            ids = [row.id for row in self.last(file, count)]
+            for record, header in self._kept.records(file, ids):
+                names = self._kept.names(file, header)
+                count_record(counted, self._rows, record, names)
+        return counted
 
     def last(self, file: str, count: int) -> list[KeptRow]:
         """The last rows of a file that aren't deleted, in the order in which they first came."""

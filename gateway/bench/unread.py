@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from rich.table import Table
 
-from gateway.model import Agency
-from gateway.parse.csv import Sheet
-from gateway.rows import lying, read
-from gateway.translate import Feed, Held, Library, Rows
+from gateway.model import Agency, Given
+from gateway.rows import Record, Records, gathered, lying, read
+from gateway.rows.dry import LIMIT
+from gateway.translate import Feed, Held, Library
 from gateway.translate.columns import ROW, places
 from gateway.translate.explain import ExplainingRows
 
@@ -24,11 +25,12 @@ _NUMBER: Final = re.compile(r"/\d+(?=/|$)")
 class Columns:
     """By file, and by column (of JSON: by pointer, its numbers left out), what was there and read.
 
-    ``records`` counts the rows or records.
+    ``records`` counts the rows or records; ``asked`` remembers which of a header's columns are.
     """
 
     records: int = 0
     files: dict[str, dict[str, Held]] = field(default_factory=dict)
+    asked: dict[tuple[str, tuple[str, ...]], set[int]] = field(default_factory=dict, repr=False)
 
     def add(self, file: str, column: str, *, read: bool) -> None:
         """Count one value that is there."""
@@ -38,56 +40,62 @@ class Columns:
 
 
 def columns(library: Library, agency: Agency, feed: str, path: Path) -> Columns:
-    """What a file, or the files of a folder, held and the agency's maps read.
+    """What a file, or the files of a folder or archive, held and the agency's maps read.
 
     Raises ParseError, and TranslateError where the agency has no such feed.
     """
-    rows = Rows(library, agency, feed)
-    if rows.feed.layout.kind == "csv":
-        return _of_rows(rows.feed, path)
-    return _of_json(library, agency, feed, path)
-
-
-def _of_rows(feed: Feed, path: Path) -> Columns:
-    found = Columns()
-    for came in lying(path):
-        with came.path.open("rb") as stream:
-            layout = feed.layout
-            sheet = Sheet(came.name, stream, charset=layout.charset, delimiter=layout.delimiter)
-            names = sheet.head.columns
-            wanted = set(places(sorted(_asked(feed, came.name)), names))
-            for line in sheet:
-                found.records += 1
-                for at, cell in enumerate(line.cells[: len(names)]):
-                    if cell.strip() and cell not in layout.empty:
-                        found.add(came.name, names[at], read=at in wanted)
+    rows, found = ExplainingRows(library, agency, feed), Columns()
+    if rows.feed.layout.kind == "json":
+        for made in read(library, agency, feed, lying(path)):
+            found.records += 1
+            if made.given is not None and made.plan is not None:
+                _count_value(found, rows, made.plan.name, made.given)
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        for came in gathered(rows.feed, lying(path), Path(folder), LIMIT):
+            records = Records(rows, came)
+            names = records.head.columns if records.head is not None else ()
+            for record in records:
+                if not record.fault:
+                    count_record(found, rows, record, names)
     return found
 
 
-def _asked(feed: Feed, file: str) -> set[str]:
+def count_record(
+    found: Columns, rows: ExplainingRows, record: Record, names: Sequence[str]
+) -> None:
+    """Count a record's values: of a row its cells, which stand under these names."""
+    found.records += 1
+    given = record.given
+    if not names:
+        if record.plan is not None:
+            _count_value(found, rows, record.plan.name, given)
+        return
+    key = record.file.name, tuple(names)
+    if key not in found.asked:
+        found.asked[key] = set(places(sorted(_asked(rows.feed, record.file.name)), names))
+    wanted = found.asked[key]
+    for at, (name, cell) in enumerate(zip(names, record.cells, strict=False)):
+        if cell.strip() and cell not in rows.feed.layout.empty:
+            found.add(given.file, name, read=at in wanted)
+
+
+def _asked(feed: Feed, name: str) -> set[str]:
     """The columns of a file that any map of a feed looks at: its own, and those that look it up."""
-    plans = [one.plan for one in feed.of(file) if one.plan is not None]
-    asked = {name for plan in plans for name in plan.columns}
-    own = {one.name for one in feed.of(file)}
+    plans = [one.plan for one in feed.into(name) if one.plan is not None]
+    asked = {column for plan in plans for column in plan.columns}
     for plan in (one.plan for one in feed.files if one.plan is not None):
         for lookup in plan.lookups:
-            if lookup.into in own:
+            if lookup.into == name:
                 asked |= {lookup.column, *lookup.columns} - {"", ROW}
     return asked
 
 
-def _of_json(library: Library, agency: Agency, feed: str, path: Path) -> Columns:
-    found, rows = Columns(), ExplainingRows(library, agency, feed)
-    for made in read(library, agency, feed, lying(path)):
-        found.records += 1
-        if made.given is None or made.plan is None:
-            continue
-        seen = rows.reads(made.plan.name, made.given)
-        where = f"{made.file}:{made.given.pointer}"
-        for pointer in _leaves(made.given.value, where):
-            shown = _NUMBER.sub("/*", pointer.removeprefix(where))
-            found.add(made.file, shown, read=pointer in seen)
-    return found
+def _count_value(found: Columns, rows: ExplainingRows, plan: str, given: Given) -> None:
+    seen, where = rows.reads(plan, given), f"{given.file}:{given.pointer}"
+    for pointer in _leaves(given.value, where):
+        shown = _NUMBER.sub("/*", pointer.removeprefix(where))
+        found.add(given.file, shown, read=pointer in seen)
 
 
 def _leaves(value: Any, pointer: str) -> Iterator[str]:

@@ -66,6 +66,7 @@ def load(
 
 
 def _loaded(loading: Loading, context: Context, feed: str, path: Path, *, quiet: bool) -> Tally:
+    from gateway.loading import Watch
     from gateway.rows import gathered, lying
 
     rows, spool = loading.rows(context.agency, feed), loading.spool()
@@ -78,7 +79,8 @@ def _loaded(loading: Loading, context: Context, feed: str, path: Path, *, quiet:
                 if name in tasks:
                     bar.advance(tasks[name], count)
 
-            return loading(context, feed, files, channel="command", spool=spool, progress=progress)
+            watch = Watch(progress)
+            return loading(context, feed, files, channel="command", spool=spool, watch=watch)
     finally:
         loading.forget(spool)
 
@@ -104,8 +106,8 @@ def _lines(came: Came) -> int:
 def _write_asides(loading: Loading, context: Context, tally: Tally, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     told = loading.told(context, tally.load)
-    for name, counts in tally.files.items():
-        if counts["aside"]:
+    for name in tally.files:
+        if tally.mendable[name]:
             _, pieces = loading.aside_file(context, told, name)
             with (folder / name).open("wb") as file:
                 file.writelines(pieces)
@@ -131,6 +133,7 @@ def _print(tally: Tally) -> None:
             console.print(f"{file['place']}: {file['reason']}", markup=False)
     for one in told["aside"]:
         place = f"{one['file']}:{one['row']}:{one['column']}".rstrip(":")
-        console.print(f"set aside {place}: {one['reason']}", markup=False)
+        kept = "" if one["kept"] else " (not kept)"
+        console.print(f"set aside {place}: {one['reason']}{kept}", markup=False)
     if told["ignored"]:
         console.print(f"no map reads: {', '.join(told['ignored'])}", markup=False)

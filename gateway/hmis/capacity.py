@@ -19,13 +19,24 @@ from gateway.admission.rules import Change, Hall, admit
 from gateway.fhir import gates
 from gateway.hmis import cells
 from gateway.hmis.events import FEED, zone_of
+from gateway.hmis.layout import canonical
 from gateway.model import Context, Reference
 from gateway.route.capacity import DETAIL, read_capacity, told
 from gateway.route.facts import Room
 from gateway.store import Hub, Reader, Transaction
+from gateway.translate.values import written
 
 NIGHTLY: Final = "1"
 BED_NIGHT: Final = "200"
+
+DATES: Final = "M/D/Y"
+"""How dates stand in a file that a spreadsheet has written; the specification's are ISO's."""
+
+_READ: Final = (
+    "ProjectID", "ProjectType", "InventoryStartDate", "InventoryEndDate", "BedInventory",
+    "EnrollmentID", "EntryDate", "ExitDate", "RecordType", "DateProvided", "ExportDate",
+    "ExportEndDate",
+)  # fmt: skip
 
 Row = Mapping[str, str]
 Submit = Callable[[Callable[[Transaction], Any]], "Future[Any]"]
@@ -101,7 +112,7 @@ def _change(tx: Transaction, beds: Beds, at: datetime) -> Change | None:
 
 
 def _asof(hall: Hall, reader: Reader, context: Context) -> tuple[str, datetime] | None:
-    """When the newest export was made, else the end of its period: as HMIS writes the day, and the
+    """When the newest export was made, else the end of its period: the day (YYYY-MM-DD), and the
     moment; None where it says neither in a way to be read.
     """
     newest = next(_rows(reader, context, "Export", last=True), {})
@@ -109,10 +120,10 @@ def _asof(hall: Hall, reader: Reader, context: Context) -> tuple[str, datetime] 
     zone = zone_of(hall.members, member) if member else UTC
     for said in (newest.get("ExportDate", ""), newest.get("ExportEndDate", "")):
         try:
-            at = datetime.fromisoformat(said).replace(tzinfo=zone)
+            at = datetime.fromisoformat(written(DATES, said)).replace(tzinfo=zone)
         except ValueError:
             continue
-        return said[:10], min(at.astimezone(UTC), datetime.now(UTC))
+        return at.date().isoformat(), min(at.astimezone(UTC), datetime.now(UTC))
     return None
 
 
@@ -121,13 +132,13 @@ def _taken(reader: Reader, context: Context, types: Mapping[str, str], day: str)
     left = {
         row["EnrollmentID"]
         for row in _rows(reader, context, "Exit")
-        if "EnrollmentID" in row and row.get("ExitDate", "") <= day
+        if "EnrollmentID" in row and _day(row, "ExitDate") <= day
     }
     open_ = Counter[str]()
     nightly: dict[str, str] = {}
     for row in _rows(reader, context, "Enrollment"):
         project, enrollment = row.get("ProjectID", ""), row.get("EnrollmentID", "")
-        if enrollment in left or row.get("EntryDate", "") > day:
+        if enrollment in left or _day(row, "EntryDate") > day:
             continue
         if types.get(project) == NIGHTLY:
             nightly[enrollment] = project
@@ -142,7 +153,7 @@ def _last_night(reader: Reader, context: Context, nightly: Mapping[str, str]) ->
     for row in _rows(reader, context, "Services"):
         project = nightly.get(row.get("EnrollmentID", ""))
         if project is not None and row.get("RecordType") == BED_NIGHT:
-            nights.setdefault(project, Counter())[row.get("DateProvided", "")] += 1
+            nights.setdefault(project, Counter())[_day(row, "DateProvided")] += 1
     return Counter({project: count[max(count)] for project, count in nights.items()})
 
 
@@ -162,17 +173,26 @@ def _rows(reader: Reader, context: Context, file: str, *, last: bool = False) ->
     if sheet is None:
         return
     headers = {each.key: each for each in reader.headers(sheet)}
-    named = {key: cells.texts(each.raw, each.delimiter) for key, each in headers.items()}
+    named = {
+        key: canonical(_READ, cells.texts(each.raw, each.delimiter))
+        for key, each in headers.items()
+    }
     newest = reader.last_row(sheet) if last else None
     found = ([newest] if newest else []) if last else reader.rows(context, FEED, file)
     for kept in found:
         if not kept.deleted:
             said = cells.texts(kept.raw.decode(), headers[kept.header].delimiter)
-            yield dict(zip(named[kept.header], said, strict=False))
+            texts = (text.strip() for text in said)
+            yield dict(zip(named[kept.header], texts, strict=False))
+
+
+def _day(row: Row, column: str) -> str:
+    """A date as YYYY-MM-DD, whatever time stands beside it."""
+    return written(DATES, row.get(column, ""))[:10]
 
 
 def _in_force(row: Row, start: str, end: str, day: str) -> bool:
-    return row.get(start, "") <= day and (not row.get(end) or row[end] >= day)
+    return _day(row, start) <= day and (not row.get(end) or _day(row, end) >= day)
 
 
 def _number(text: str) -> int:

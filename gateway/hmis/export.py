@@ -17,7 +17,7 @@ from gateway.errors import SettingError
 from gateway.hmis import cells
 from gateway.hmis.cells import encoded
 from gateway.hmis.events import FEED, Desk, made_here, zone_of
-from gateway.hmis.layout import VERSIONS, Layout, read_layout
+from gateway.hmis.layout import VERSIONS, Layout, canonical, is_of, read_layout
 from gateway.hmis.outcomes import outcome
 from gateway.hmis.report import Report, Written
 from gateway.hmis.shape import Shape, lacking, shape
@@ -138,7 +138,7 @@ def _newest(desk: Desk) -> Mapping[str, str]:
     if sheet is None or last is None:
         return {}
     header = next(each for each in desk.reader.headers(sheet) if each.key == last.header)
-    named = cells.texts(header.raw, header.delimiter)
+    named = canonical(("ExportID", "CSVVersion"), cells.texts(header.raw, header.delimiter))
     return dict(zip(named, cells.texts(last.raw.decode(), header.delimiter), strict=False))
 
 
@@ -188,7 +188,7 @@ class Scribe:
     def export(self, kept: KeptRow, year: str) -> str:
         """The row of Export.csv, of the year that the file is of now."""
         said = self.says(kept, "CSVVersion")
-        return self.row(kept, {} if said.startswith(year) else {"CSVVersion": VERSIONS[year]})
+        return self.row(kept, {} if is_of(said, year) else {"CSVVersion": VERSIONS[year]})
 
     def new(self, row: Mapping[str, str]) -> str:
         """A row that never came, written like the last that did."""

@@ -6,8 +6,10 @@ entering   a batch of rows, one unit
 leaving    what a row made and makes no more
 kept       rows that earlier loads brought
 journey    one load, from its files to its summary
+releasing  which rows waited for a code that their table has now
 tally      the summary
 asides     what was set aside, to be mended, sent back or tried again
+behind     loads that run behind their answer
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,16 +26,17 @@ from typing import Any, Final
 from uuid import uuid4
 
 from gateway.admission.rules import Hall
-from gateway.errors import NotFound, ParseError, Refused, TranslateError
+from gateway.errors import Cut, NotFound, ParseError, Refused, TranslateError
 from gateway.hmis import capacity
+from gateway.loading import releasing
 from gateway.loading.asides import Asides
-from gateway.loading.journey import Journey, Progress
+from gateway.loading.journey import Again, GoesOn, Journey, Progress
 from gateway.loading.meaning import Meanings
 from gateway.loading.tally import Tally
 from gateway.model import Context
 from gateway.rows import Before, Came, Records, Staging, gathered
 from gateway.settings import Settings
-from gateway.store import Aside, Hub, Load, Transaction
+from gateway.store import Aside, Hub, Load, Transaction, Waiting
 from gateway.store.session import microseconds
 from gateway.translate import Rows
 
@@ -49,6 +52,17 @@ AT_ONCE: Final = 4
 
 MANY: Final = 1_000_000
 """From so many bytes on it pays to start other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks on: is told of progress, and may end the load."""
+
+    progress: Progress = lambda name, rows: None
+    goes_on: GoesOn = lambda: True
+
+
+UNWATCHED: Final = Watch()
 
 
 class Loading:
@@ -88,10 +102,18 @@ class Loading:
         shutil.rmtree(spool, ignore_errors=True)
 
     def start(
-        self, context: Context, feed: str, found: Sequence[Came], *, channel: str, spool: Path
+        self,
+        context: Context,
+        feed: str,
+        found: Sequence[Came],
+        *,
+        channel: str,
+        spool: Path,
+        watch: Watch = UNWATCHED,
     ) -> Future[Tally]:
         """``__call__`` on a thread of its own."""
-        return self._threads.submit(self, context, feed, found, channel=channel, spool=spool)
+        asked = partial(self, context, feed, found, channel=channel, spool=spool, watch=watch)
+        return self._threads.submit(asked)
 
     def start_again(self, context: Context, asides: Sequence[Aside]) -> Future[list[Tally]]:
         """``again`` on a thread of its own."""
@@ -111,20 +133,20 @@ class Loading:
         *,
         channel: str,
         spool: Path,
-        progress: Progress = lambda name, rows: None,
+        watch: Watch = UNWATCHED,
     ) -> Tally:
         """Load files, and tell what became of them. ``spool`` is removed.
 
         Raises:
             NotFound: the agency has no such feed.
             ParseError: an archive or body that can't be read at all: nothing went in.
-            Unavailable: the database can't take it now. What went in before stays; the same load
-                again goes on from there.
+            Unavailable: the database can't take it now, or (Cut) it was to go on no longer. What
+                went in before stays; the same load again goes on from there.
         """
         try:
             rows = self.rows(context.agency, feed)
             files = gathered(rows.feed, found, spool, self._settings.load_limit)
-            return self._load(context, rows, files, channel, spool, progress)
+            return self._load(context, rows, files, channel, spool, watch)
         finally:
             self.forget(spool)
 
@@ -147,6 +169,46 @@ class Loading:
             tallies.append(self(own, feed, files, channel="again", spool=spool))
         return tallies
 
+    def release(self, lack: int, goes_on: GoesOn) -> int:
+        """Take the rows again that waited for a code, by the tables as they are now; of how many
+        loads. Who waits still afterwards is no more.
+
+        Raises:
+            Unavailable: the database can't take it now, or (Cut) it was to go on no longer.
+        """
+        with self._hub.read() as reader:
+            waiting = reader.waiting_sheets(lack)
+        feeds: dict[tuple[str, str], list[tuple[int, str]]] = {}
+        for sheet, agency, feed, file in waiting:
+            feeds.setdefault((agency, feed), []).append((sheet, file))
+        for (agency, feed), sheets in feeds.items():
+            self._released(Context(agency, "gateway"), feed, sheets, lack, goes_on)
+        self._hub.write(lambda tx: tx.forget_waiting_rows(lack, still=True))
+        return len(feeds)
+
+    def _released(
+        self,
+        context: Context,
+        feed: str,
+        sheets: Sequence[tuple[int, str]],
+        lack: int,
+        goes_on: GoesOn,
+    ) -> None:
+        again = [(file, releasing.kept(self._hub, lack, sheet)) for sheet, file in sheets]
+        spool = self.spool()
+        try:
+            rows = self.rows(context.agency, feed)
+            asides = (
+                one
+                for sheet, _ in sheets
+                for one in releasing.aside(self._hub, context, lack, sheet)
+            )
+            came = self.asides.files(context, spool / "again", asides)
+            files = sorted(came, key=lambda file: (rows.feed.order(file.name), file.name))
+            self._load(context, rows, files, "again", spool, Watch(goes_on=goes_on), again)
+        finally:
+            self.forget(spool)
+
     def drop(self, context: Context, id_: str) -> None:
         """Give a set-aside row up. Raises NotFound."""
         aside = self.asides.one(context, id_)
@@ -156,6 +218,11 @@ class Loading:
             tx.audit(context, "drop", aside.id)
 
         self._submit(unit).result()
+
+    def waiting(self, context: Context, task: str) -> list[Waiting]:
+        """The caller's rows that wait for the code that a Task asks for."""
+        with self._hub.read() as reader:
+            return reader.waiting_rows(context, task)
 
     def told(self, context: Context, load: str) -> Load:
         """One load. Raises NotFound."""
@@ -169,7 +236,8 @@ class Loading:
         files: Sequence[Came],
         channel: str,
         spool: Path,
-        progress: Progress,
+        watch: Watch,
+        again: Again = (),
     ) -> Tally:
         tally = Tally(str(uuid4()), context.agency, rows.feed.name)
         begun = microseconds(datetime.now(UTC))
@@ -189,10 +257,14 @@ class Loading:
                 staging,
                 meanings,
                 tally,
-                progress,
+                watch.progress,
+                watch.goes_on,
             )
-            journey.run(opened)
+            journey.run(opened, again)
             self._after(context, rows)
+        except Cut:
+            tally.refused = "the load was cut off: the same again goes on from there"
+            raise
         except Refused as error:
             tally.refused = f"{error.issues[0].text} ({error.place})"
         finally:

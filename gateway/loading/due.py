@@ -42,6 +42,11 @@ class Due:
         plan = self.record.plan
         return None if plan is None else (plan.name, self.record.given)
 
+    @property
+    def is_barred(self) -> bool:
+        """Whether its map says that it may be kept nowhere."""
+        return isinstance(self.error, Refused) and not self.error.keeps
+
     def verdict(self, known: RowHead | None) -> Verdict:
         """What is to be done about it, by what was kept of the same row."""
         if known is not None:
@@ -67,12 +72,13 @@ def due(rows: Rows, joins: Joins, record: Record, by: tuple[str, ...], version: 
         return Due(record, "", _digest(record.raw.encode("utf-8", "replace")), error=fault)
     if plan is None:
         digest = _digest(version, record.counted)
-        return Due(record, digest.hex(), digest)
+        return Due(record, _digest(record.counted).hex(), digest)
     record.given, scope = rows.found(plan, record.given, joins)
     found = [one.texts for each in record.given.found.values() for one in each]
     digest = _digest(version, plan.name.encode(), record.counted, marshal.dumps(found, 2))
     run = rows.asking
-    id_ = name_of(plan.id(run, scope)) or ("" if plan.ids else digest.hex())
+    own = "" if plan.ids else _digest(plan.name.encode(), record.counted).hex()
+    id_ = name_of(plan.id(run, scope)) or own
     said = plan.said(run, scope)
     error = _against(rows, plan, record, scope) if id_ else _nameless(plan, record)
     return Due(

@@ -9,19 +9,20 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from gateway.admission.rules import Change, Hall, admit
+from gateway.admission.rules import RULED, Change, Hall, admit
 from gateway.errors import GatewayError, Refused, TranslateError, Unavailable
 from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
 from gateway.identify.merge import led
 from gateway.loading.due import Due
 from gateway.loading.leaving import leave
-from gateway.loading.meaning import Meaning
+from gateway.loading.meaning import Meaning, Question
 from gateway.loading.tally import Fate
+from gateway.messages import unmapped
 from gateway.model import Context, Entry, Reference
 from gateway.route.referral import assign
-from gateway.store import Aside, NewRow, Prepared, RowHead, Transaction, Written
-from gateway.store.session import microseconds
+from gateway.store import Aside, NewRow, Prepared, Ready, RowHead, Transaction
+from gateway.store.session import microseconds, moment
 from gateway.translate import RecordPlan, merge
 
 ROUTED: Final = frozenset({"Task"})
@@ -30,7 +31,8 @@ ROUTED: Final = frozenset({"Task"})
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows of one file, in their order. ``name`` is what lookups call the file, ``map`` its map
-    and version; ``masked``: its rows' cells are never shown, ``head`` how it is written."""
+    and version; ``head`` how it is written. ``mean`` tells what a row means of which nobody asked,
+    since it was as it had been kept: before another row of its id, just ahead, took that place."""
 
     load: str
     feed: str
@@ -39,6 +41,7 @@ class Batch:
     sheet: int
     head: int
     rows: Sequence[Due]
+    mean: Callable[[Sequence[Question]], list[Meaning]]
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class Result:
 
     fates: list[Fate] = field(default_factory=list)
     changes: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    asides: list[Aside] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)  # raw: its first byte, b"" where none is kept
     warnings: list[tuple[str, str]] = field(default_factory=list)
     again: list[Due] = field(default_factory=list)
 
@@ -75,16 +78,18 @@ class _Entering:
         self._tx = tx
         self._context = context
         self._batch = batch
+        self._hides = context.agency in hall.members.confidential
         self._known = tx.row_heads(batch.sheet, (due.id for due in batch.rows if due.id))
         self._result = Result()
         self._kept: dict[str, NewRow] = {}
         self._written: list[Reference] = []
+        self._wait = False
 
     def all(self, *, alone: bool) -> Result:
         """Each row in turn; ``alone``: one that fails takes nobody with it."""
         batch, tx = self._batch, self._tx
         tx.fetch(self._references())
-        mends = tx.has_row_asides(batch.sheet)
+        mends, self._wait = tx.has_row_asides(batch.sheet), tx.rows_wait(batch.sheet)
         for due in batch.rows:
             fate = self._one(due, alone=alone)
             self._result.fates.append(fate)
@@ -99,7 +104,7 @@ class _Entering:
     def _references(self) -> Iterable[Reference]:
         for due in self._batch.rows:
             if due.meaning is not None:
-                yield from (entry.reference for entry, _ in due.meaning.entries)
+                yield from (ready.reference for ready in due.meaning.entries)
                 yield from (reference for reference, _ in due.meaning.refers)
             if due.deleted and due.id in self._known:
                 yield from self._known[due.id].made
@@ -111,7 +116,9 @@ class _Entering:
         verdict = due.verdict(known)
         if verdict in ("unchanged", "older"):
             return verdict
-        before = self._changes
+        if verdict == "go" and due.meaning is None and due.question is not None:
+            (due.meaning,) = self._batch.mean([due.question])
+        before = len(self._written)
         try:
             if alone:
                 with self._tx.savepoint():
@@ -125,20 +132,16 @@ class _Entering:
                 raise
             return self._aside(due, error)
         self._keep(due, made)
+        self._lack(due, "accepted")
         if known is None:
             fate: Fate = "new"
         elif due.deleted:
             fate = "deleted"
         else:  # other maps, or other columns, may have made nothing else of it
-            fate = "unchanged" if self._changes == before else "changed"
+            fate = "unchanged" if len(self._written) == before else "changed"
         if fate != "unchanged":
             self._result.again.append(due)
         return fate
-
-    @property
-    def _changes(self) -> int:
-        """How many changes there were so far."""
-        return sum(count for (_, change), count in self._result.changes.items() if change)
 
     def _changed(self, due: Due, known: RowHead | None) -> tuple[Reference, ...]:
         """Write what a row says; what it makes from now on."""
@@ -146,34 +149,50 @@ class _Entering:
         if meaning.stage and not due.deleted:
             raise _error(meaning)
         written = [] if due.deleted else self._write(due, meaning)
-        made = tuple(each.reference for each in written)
+        made = tuple([reference for reference, _ in written])
         before = known.made if known is not None else ()
         for reference in reversed([each for each in before if each not in made]):
             change = leave(self._hall, self._tx, self._context, reference)
             if change is not None:
                 self._result.changes[reference.partition("/")[0], change] += 1
                 self._written.append(reference)
-        for each in written:
-            self._result.changes[each.type, each.change] += 1
-            if each.change is not None:
-                self._written.append(each.reference)
+        for reference, made_so in written:
+            self._result.changes[reference.partition("/")[0], made_so] += 1
+            if made_so is not None:
+                self._written.append(reference)
         told = [(i.place or due.record.place, i.text) for i in meaning.issues if not meaning.stage]
         self._result.warnings += told
         return made
 
-    def _write(self, due: Due, meaning: Meaning) -> list[Written]:
+    def _write(self, due: Due, meaning: Meaning) -> list[tuple[Reference, str | None]]:
+        """What a row makes: each resource, and what was done about it."""
         tx, me = self._tx, self._context.agency
         for reference, place in meaning.refers:
             if tx.owner(reference) != me:
                 raise _absent(due.record.plan, reference.partition("/")[0], place)
-        entries = tuple(entry for entry, _ in meaning.entries)
-        ready = {id(entry): prepared for entry, prepared in meaning.entries}
+        if self._hides or any(ready.type in RULED for ready in meaning.entries):
+            return self._admitted(due, meaning.entries)
+        made: list[tuple[Reference, str | None]] = []
+        for ready in meaning.entries:
+            if tx.create(self._context, ready.parts, due.updated):
+                made.append((ready.reference, "create"))
+            else:
+                made += self._admitted(due, (ready,))
+        return made
+
+    def _admitted(self, due: Due, ready: Sequence[Ready]) -> list[tuple[Reference, str | None]]:
+        """The same of resources that are there, or that rules are about."""
+        tx, opened = self._tx, [each.opened() for each in ready]
+        entries = tuple(entry for entry, _ in opened)
         if any(entry.resource["resourceType"] in ROUTED for entry in entries):
             entries = assign(entries, self._hall.members.directory)
         entries, warnings = led(entries, tx.content)
         self._result.warnings += [(due.record.place, one.text) for one in warnings]
-        changes = [self._change(entry, ready.get(id(entry)), meaning.said) for entry in entries]
-        return admit(self._hall, tx, self._context, changes, trusted=True)
+        prepared = {id(entry): one for entry, one in opened}
+        said = moment(due.updated) if due.updated is not None else None
+        changes = [self._change(entry, prepared.get(id(entry)), said) for entry in entries]
+        written = admit(self._hall, tx, self._context, changes, trusted=True)
+        return [(each.reference, each.change) for each in written]
 
     def _change(self, entry: Entry, ready: Prepared | None, said: datetime | None) -> Change:
         tx, reference = self._tx, entry.reference
@@ -194,7 +213,7 @@ class _Entering:
         self._known[due.id] = RowHead(due.id, due.digest, due.updated, due.deleted, made)
 
     def _aside(self, due: Due, error: GatewayError) -> Fate:
-        keeps = not isinstance(error, Refused) or error.keeps
+        keeps = not self._hides and (not isinstance(error, Refused) or error.keeps)
         record, issue = due.record, error.issues[0]
         found = Aside(
             id=str(uuid4()),
@@ -213,8 +232,39 @@ class _Entering:
             state="open",
         )
         self._tx.set_row_aside(self._batch.sheet, found)
-        self._result.asides.append(replace(found, raw=b"", row=""))
+        if found.row:
+            self._lack(due, "failed")
+        elif due.is_barred and due.id in self._known:
+            self._forget(due, self._known[due.id])
+        self._result.asides.append(replace(found, raw=found.raw[:1], row=""))
         return "aside"
+
+    def _forget(self, due: Due, known: RowHead) -> None:
+        """A row went in and may be kept no longer: what it made leaves, what it said is gone."""
+        if due.verdict(known) == "older":
+            return
+        for reference in reversed(known.made):
+            change = leave(self._hall, self._tx, self._context, reference)
+            if change is not None:
+                self._result.changes[reference.partition("/")[0], change] += 1
+                self._written.append(reference)
+        given = due.record.given
+        self._kept.pop(due.id, None)
+        self._tx.keep_rows(
+            self._batch.sheet,
+            [NewRow(due.id, self._batch.head, given.line, b"", due.updated, True, (), b"")],
+        )
+        self._known[due.id] = RowHead(due.id, b"", due.updated, True, ())
+        self._lack(due, "failed")
+
+    def _lack(self, due: Due, outcome: str) -> None:
+        """Have somebody asked for the codes that a row lacks; of the others this is its outcome."""
+        lacks = due.meaning.lacks if due.meaning is not None and not due.deleted else ()
+        if lacks or self._wait:
+            source = unmapped.Source(self._batch.load, self._batch.feed)
+            keys = unmapped.asked(self._tx, self._hall.members, self._context.agency, source, lacks)
+            self._tx.row_waits(self._batch.sheet, due.id, keys, outcome)
+            self._wait = True
 
     def _tell(self) -> None:
         """The batch's Provenance, and its line in the audit."""
@@ -242,7 +292,8 @@ def _absent(plan: RecordPlan | None, type_: str, place: str) -> GatewayError:
     """
     text = f"refers to a {type_} that isn't here"
     if plan is not None and any(one.looks and not one.keeps for one in plan.refusals):
-        return Refused(f"{text} to say whether the row may be kept", place=place, keeps=False)
+        whole = f"{text} to say whether the row may be kept: send it again, with that or after it"
+        return Refused(whole, place=place, keeps=False)
     return TranslateError(text, place=place, code="not-found")
 
 

@@ -2,8 +2,8 @@
 
 Files go in the order of their feed, rows in theirs, a batch a unit. While one batch is written the
 next is understood and the one after it is read; nothing holds more than a few batches. What rows
-say of being deleted comes last, and in the reverse order: what refers goes before what is referred
-to. Then what the changed rows mean to others is made again.
+say of being deleted, and those that may be kept nowhere, come last and in the reverse order: what
+refers goes before what is referred to. Then what the changed rows mean to others is made again.
 """
 
 from __future__ import annotations
@@ -12,27 +12,36 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Final
 
 from gateway.admission.rules import Hall
-from gateway.errors import ParseError, Refused
+from gateway.errors import Cut, ParseError, Refused
 from gateway.loading.due import Due, due
 from gateway.loading.entering import Batch, Result, enter
 from gateway.loading.kept import KeptRows
-from gateway.loading.meaning import Meaning, Meanings
-from gateway.loading.tally import SHOWN, Tally, Told
+from gateway.loading.meaning import Meaning, Meanings, meant
+from gateway.loading.tally import Tally, Told
 from gateway.model import Context
 from gateway.rows import Joins, Record, Records, Staging
-from gateway.store import Header, Hub, Transaction
+from gateway.store import Header, Hub, RowHead, Transaction
 from gateway.translate import File, Rows
 
-BATCH: Final = 100
-_AHEAD: Final = 4
+BATCH: Final = 250
+_AHEAD: Final = 2
 """How many batches may be on their way, understood or written."""
 
 Submit = Callable[[Callable[[Transaction], Result]], "Future[Result]"]
 Progress = Callable[[str, int], None]
 """Told of a file, and how many more of its rows are done."""
+
+Again = Iterable[tuple[str, Iterable[str]]]
+"""Kept rows that are to be made again: files, and ids in their order."""
+
+GoesOn = Callable[[], bool]
+"""Whether a load is to go on; asked at each batch."""
 
 
 class Journey:
@@ -49,6 +58,7 @@ class Journey:
         meanings: Meanings,
         tally: Tally,
         progress: Progress,
+        goes_on: GoesOn,
     ) -> None:
         self._hub, self._hall, self._submit = hub, hall, submit
         self._context = context
@@ -57,6 +67,7 @@ class Journey:
         self._meanings = meanings
         self._tally = tally
         self._progress = progress
+        self._goes_on = goes_on
         self._kept = KeptRows(hub, rows)
         self._joins = Joins(rows, staging, self._kept)
         named = f"{rows.feed.version}{rows.shelf.version}"
@@ -65,12 +76,17 @@ class Journey:
         self._deleting: list[Records] = []
         self._again: dict[str, dict[str, None]] = {}
 
-    def run(self, found: Sequence[Records]) -> None:
-        """Do it. Raises Refused for a load that its feed refuses whole; ``Unavailable``."""
+    def run(self, found: Sequence[Records], again: Again = ()) -> None:
+        """Do it: first kept rows ``again``, in their order, then what came.
+
+        Raises Refused for a load that its feed refuses whole, ``Unavailable``, and Cut.
+        """
         for records in found:
             self._staging.add(records)
         self._staging.index()
         self._check(found)
+        for name, ids in again:
+            self._remake(name, ids)
         for records in found:
             self._file(records, deleted=False)
         for records in reversed(self._deleting):
@@ -118,12 +134,13 @@ class Journey:
         return self._hub.write(unit)
 
     def _dues(self, records: Iterable[Record], *, deleted: bool) -> Iterator[Due]:
-        """The rows that are to be dealt with now."""
+        """The rows that are to be dealt with now. What may be kept nowhere goes as the deleted do:
+        earlier loads may have brought it."""
         seen = False
         for record in records:
             by = self._by.get(record.file.name, ())
             one = due(self._rows, self._joins, record, by, self._version)
-            gone = one.deleted and one.error is None
+            gone = one.is_barred or (one.deleted and one.error is None)
             seen = seen or gone
             if gone == deleted:
                 yield one
@@ -138,6 +155,8 @@ class Journey:
         written: deque[tuple[list[Due], Future[Result]]] = deque()
         try:
             for batch in _batches(dues):
+                if not self._goes_on():
+                    raise Cut("the load was cut off", place=name)
                 asked.append((batch, self._ask(batch, sheets)))
                 if len(asked) > _AHEAD:
                     self._write(*asked.popleft(), sheets, written)
@@ -151,9 +170,10 @@ class Journey:
 
     def _ask(self, batch: list[Due], sheets: dict[str, tuple[int, int]]) -> Future[list[Meaning]]:
         """What the rows mean that aren't as they were."""
-        sheet, _ = sheets[batch[0].record.file.name]
-        with self._hub.read() as reader:
-            known = reader.row_heads(sheet, (one.id for one in batch if one.id))
+        name, known = batch[0].record.file.name, dict[str, RowHead]()
+        if self._kept.has(name):  # else all of them are new, but for those that come twice
+            with self._hub.read() as reader:
+                known = reader.row_heads(sheets[name][0], (one.id for one in batch if one.id))
         for one in batch:
             goes = one.error is None and one.verdict(known.get(one.id)) == "go"
             if goes and one.question is not None:
@@ -175,7 +195,8 @@ class Journey:
         sheet, head = sheets[file.name]
         version = f"{file.name}@{self._rows.feed.version}"
         feed = self._rows.feed.name
-        unit = Batch(self._tally.load, feed, file.name, version, sheet, head, batch)
+        mean = partial(meant, self._rows)
+        unit = Batch(self._tally.load, feed, file.name, version, sheet, head, batch, mean)
         hall, context = self._hall, self._context
         written.append((batch, self._submit(lambda tx: enter(hall, tx, context, unit))))
 
@@ -189,10 +210,11 @@ class Journey:
                 self._tally.resource(type_, change)
         for place, text in result.warnings:
             self._tally.warn(place, text)
-        room = SHOWN - len(self._tally.asides)
-        for each in result.asides[: max(room, 0)]:
+        for each in result.asides:
             column = each.place.rpartition(":")[2] if each.place.count(":") > 1 else ""
-            self._tally.asides.append(Told(name, each.line, column, each.reason, each.id))
+            self._tally.aside(
+                Told(name, each.line, column, each.reason, each.id, kept=bool(each.raw))
+            )
         for one in result.again:
             self._note(one)
         self._progress(name, len(rows))
@@ -216,14 +238,17 @@ class Journey:
     def _make_again(self) -> None:
         waiting, self._again = self._again, {}
         for name, ids in waiting.items():
-            wanted = list(ids)
-            for start in range(0, len(wanted), BATCH):
-                found = self._kept.records(name, wanted[start : start + BATCH])
-                for head in dict.fromkeys(head for _, head in found):
-                    sheets = {name: (self._kept.sheets[name], head)}
-                    records = [record for record, of in found if of == head]
-                    dues = self._dues(records, deleted=False)
-                    self._flow(records[0].given.file, dues, sheets)
+            self._remake(name, ids)
+
+    def _remake(self, name: str, ids: Iterable[str]) -> None:
+        wanted = iter(ids)
+        while some := list(islice(wanted, BATCH)):
+            for head, records in groupby(self._kept.records(name, some), key=itemgetter(1)):
+                found = [record for record, _ in records]
+                sheets = {name: (self._kept.sheets[name], head)}
+                for deleted in (False, True):
+                    dues = self._dues(found, deleted=deleted)
+                    self._flow(found[0].given.file, dues, sheets)
 
 
 _WAITED: Final = Meaning(stage="waited")

@@ -75,17 +75,25 @@ class KeptRows:
             self._picks[header.key, columns] = pick
         return pick(cells_of(row.raw, header))
 
+    def names(self, name: str, header: int) -> list[str]:
+        """The columns of a kept row's file, in their order; none of JSON."""
+        with self._hub.read() as reader:
+            found = self._header(reader, self.sheets[name], header)
+        return header_names(found.raw, found.delimiter) if found.raw else []
+
     # --- to be made again -------------------------------------------------------------------------
 
     def records(self, name: str, ids: Sequence[str]) -> list[tuple[Record, int]]:
-        """Kept rows as they came, those that weren't deleted; each with its header's key."""
-        if name not in self.sheets:
+        """Kept rows as they came, in this order, but the deleted; each with its header's key."""
+        files = self._rows.feed.into(name)
+        if name not in self.sheets or not files:
             return []
-        sheet = self.sheets[name]
+        (file, *_), sheet = files, self.sheets[name]
+        order = {each: number for number, each in enumerate(ids)}
         with self._hub.read() as reader:
             rows = [row for row in reader.kept_rows(sheet, ids) if not row.deleted]
             headers = {row.header: self._header(reader, sheet, row.header) for row in rows}
-        (file, *_) = self._rows.feed.into(name)
+        rows.sort(key=lambda row: order.get(row.id, 0))
         return [
             (self.record(file, headers[row.header], row.line, row.raw), row.header) for row in rows
         ]

@@ -6,7 +6,6 @@ import marshal
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ import structlog
 
 from gateway.beside import Child, Source, library_of
 from gateway.chain import at_hand
-from gateway.errors import GatewayError, Internal, Issue
-from gateway.fhir import gates
-from gateway.model import Entry, Given, Reference, ValidResource
-from gateway.store import Prepared, packed, prepare, unpacked
-from gateway.translate import Library, Rows
+from gateway.errors import GatewayError, Internal, Issue, Lack, TranslateError
+from gateway.model import Found, Given, Reference
+from gateway.store import Ready, readied, ready
+from gateway.translate import Library, RecordPlan, Rows
 
 log = structlog.get_logger()
 
@@ -27,45 +25,43 @@ Question = tuple[str, Given]
 """A record's map, by name, and the record."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Meaning:
     """What a row means: its entries, each ready to be written, and what must be there for them.
 
-    ``issues`` are warnings, or, with a ``stage``, why nothing can be made of it.
+    ``issues`` are warnings, or, with a ``stage``, why nothing can be made of it; ``lacks`` the
+    codes that somebody is to be asked about, either way.
     """
 
-    entries: tuple[tuple[Entry, Prepared], ...] = ()
+    entries: tuple[Ready, ...] = ()
     refers: tuple[tuple[Reference, str], ...] = ()
     issues: tuple[Issue, ...] = ()
-    said: datetime | None = None
     stage: str = ""
+    lacks: tuple[Lack, ...] = ()
 
 
-def meant(rows: Rows, question: Question) -> Meaning:
-    """Translate a record and make all of it ready. Pure, and never raises."""
-    name, given = question
-    plan = next(file.plan for file in rows.feed.files if file.plan and file.plan.name == name)
+def meant(rows: Rows, questions: Sequence[Question]) -> list[Meaning]:
+    """Translate records and make all of each ready. Pure, and never raises."""
+    plans = {file.plan.name: file.plan for file in rows.feed.files if file.plan is not None}
+    return [_meant(rows, plans[name], given) for name, given in questions]
+
+
+def _meant(rows: Rows, plan: RecordPlan, given: Given) -> Meaning:
     try:
         made = rows.translate(plan, given, judged=True)
-        ready = [(entry, _ready(entry)) for entry in made.entries]
+        entries = tuple([readied(entry, ready(entry.resource)) for entry in made.entries])
     except GatewayError as error:
-        return Meaning(issues=error.issues, stage=error.stage)
+        lacks = error.lacks if isinstance(error, TranslateError) else ()
+        return Meaning(issues=error.issues, stage=error.stage, lacks=lacks)
     except Exception as fault:  # noqa: BLE001 - on record: the row is set aside, its sender told
         return _fault(fault)
-    return Meaning(tuple(ready), made.refers, made.warnings, made.said)
+    return Meaning(entries, made.refers, made.warnings, lacks=made.lacks)
 
 
 def _fault(fault: Exception) -> Meaning:
     """A fault of ours, logged by its kind alone: what it says may hold values."""
     log.error("loading.fault", error=type(fault).__name__)
     return Meaning(issues=Internal(fault).issues, stage="translate")
-
-
-def _ready(entry: Entry) -> Prepared:
-    gates.check(entry.resource, models=False)
-    ready = prepare(ValidResource(entry.resource))
-    ready.rows  # noqa: B018 - so that they are made here
-    return ready
 
 
 class Meanings:
@@ -88,9 +84,9 @@ class Meanings:
     def __call__(self, questions: Sequence[Question]) -> Future[list[Meaning]]:
         """What some records mean, in their order."""
         if not self._children or not questions:
-            return at_hand(self._here(questions))
+            return at_hand(meant(self._rows, questions))
         last: Future[list[Meaning]] = Future()
-        asked = next(self._turns).ask((self._source, self._rows.feed.name, tuple(questions)))
+        asked = next(self._turns).ask((self._source, self._rows.feed.name, _asked(questions)))
         asked.add_done_callback(lambda done: self._told(done, questions, last))
         return last
 
@@ -102,15 +98,40 @@ class Meanings:
     ) -> None:
         """What the other process says; where it has other maps, or died, it is done here."""
         try:
-            last.set_result(self._here(questions) if asked.exception() else asked.result())
+            gone = asked.exception() is not None
+            last.set_result(meant(self._rows, questions) if gone else asked.result())
         except BaseException as fault:  # noqa: BLE001 - handed on to who waits
             last.set_exception(fault)
 
-    def _here(self, questions: Sequence[Question]) -> list[Meaning]:
-        return [meant(self._rows, each) for each in questions]
-
 
 # --- on the way -----------------------------------------------------------------------------------
+
+
+Sent = bytes | Sequence[Question]
+"""Questions on their way; JSON records hold decimals, which ``marshal`` can't carry."""
+
+
+def _asked(questions: Sequence[Question]) -> Sent:
+    if any(given.value is not None for _, given in questions):
+        return tuple(questions)
+    plain = [
+        (name, given.file, given.line, given.texts, [(k, _flat(v)) for k, v in given.found.items()])
+        for name, given in questions
+    ]
+    return marshal.dumps(plain, 2)
+
+
+def _flat(found: Sequence[Found]) -> list[tuple[Any, ...]]:
+    return [(one.file, one.line, one.texts) for one in found]
+
+
+def _heard(sent: Sent) -> Sequence[Question]:
+    if not isinstance(sent, bytes):
+        return sent
+    return [
+        (name, Given(file, line, texts, {k: tuple([Found(*one) for one in v]) for k, v in found}))
+        for name, file, line, texts, found in marshal.loads(sent)
+    ]
 
 
 def _packed(found: Sequence[Meaning]) -> bytes:
@@ -119,13 +140,10 @@ def _packed(found: Sequence[Meaning]) -> bytes:
 
 
 def _plain(one: Meaning) -> tuple[Any, ...]:
-    entries = [
-        (packed(ready), list(entry.removes), list(entry.keep), entry.known)
-        for entry, ready in one.entries
-    ]
+    entries = [tuple(each) for each in one.entries]
     issues = [(i.text, i.place, i.code, i.condition, i.severity) for i in one.issues]
-    said = one.said.isoformat() if one.said is not None else ""
-    return entries, one.refers, issues, said, one.stage
+    lacks = [(each.table, each.code, each.system, each.place) for each in one.lacks]
+    return entries, one.refers, issues, one.stage, lacks
 
 
 def _unpacked(raw: bytes) -> list[Meaning]:
@@ -136,15 +154,13 @@ def _whole(
     entries: Sequence[Any],
     refers: Sequence[tuple[Reference, str]],
     issues: Sequence[Any],
-    said: str,
     stage: str,
+    lacks: Sequence[Any],
 ) -> Meaning:
-    made = []
-    for parts, removes, keep, known in entries:
-        ready = unpacked(parts)
-        made.append((Entry(ready.resource, frozenset(removes), frozenset(keep), known), ready))
-    when = datetime.fromisoformat(said) if said else None
-    return Meaning(tuple(made), tuple(refers), tuple(Issue(*each) for each in issues), when, stage)
+    made = tuple([Ready._make(each) for each in entries])
+    told = tuple(Issue(*each) for each in issues)
+    lacking = tuple(Lack(*each) for each in lacks)
+    return Meaning(made, tuple(refers), told, stage, lacking)
 
 
 # --- in the other process -------------------------------------------------------------------------
@@ -152,10 +168,9 @@ def _whole(
 _known: dict[tuple[Source, str], Rows] = {}
 
 
-def _answer(shipped: Library, question: tuple[Source, str, Sequence[Question]]) -> bytes:
+def _answer(shipped: Library, question: tuple[Source, str, Sent]) -> bytes:
     source, feed, questions = question
-    rows = _rows(shipped, source, feed)
-    return _packed([meant(rows, each) for each in questions])
+    return _packed(meant(_rows(shipped, source, feed), _heard(questions)))
 
 
 def _rows(shipped: Library, source: Source, feed: str) -> Rows:

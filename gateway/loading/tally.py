@@ -17,18 +17,20 @@ SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A row that was set aside: where, and why."""
+    """A row that was set aside: where, and why. ``kept``: it can be mended, and tried again; else
+    nothing of it is here, and who sent it may send it again."""
 
     file: str
     row: int
     column: str
     reason: str
     id: str
+    kept: bool = True
 
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of one load."""
+    """The counts of one load; ``mendable``: of each file, the set-aside rows that are kept."""
 
     load: str
     agency: str
@@ -39,6 +41,7 @@ class Tally:
     ignored: list[str] = field(default_factory=list)
     resources: dict[str, Counter[str]] = field(default_factory=dict)
     asides: list[Told] = field(default_factory=list)
+    mendable: Counter[str] = field(default_factory=Counter)
     warnings: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: str = ""
 
@@ -47,6 +50,13 @@ class Tally:
         counts = self.files.setdefault(file, Counter())
         counts["rows"] += 1
         counts[fate] += 1
+
+    def aside(self, told: Told) -> None:
+        """Tell of a row that was set aside; of the first ones by themselves."""
+        if told.kept:
+            self.mendable[told.file] += 1
+        if len(self.asides) < SHOWN:
+            self.asides.append(told)
 
     def resource(self, type_: str, change: str | None) -> None:
         """Count a resource: create, update, delete, or None for one that is as it was."""
@@ -68,7 +78,7 @@ class Tally:
         """Whether anything went in, or nothing had to."""
         counts = self.files.values()
         went = sum(sum(each[fate] for fate in FATES if fate != "aside") for each in counts)
-        return bool(went) or self.is_whole
+        return bool(went) or (self.is_whole and bool(self.files or not self.ignored))
 
     @property
     def is_whole(self) -> bool:
@@ -79,6 +89,7 @@ class Tally:
         """As JSON tells it: no value of any row is in it."""
         files = [
             {"file": name, "map": self.maps.get(name, ""), **_counted(counts, ("rows", *FATES))}
+            | {"mendable": self.mendable[name]}
             | _fault(self.faults.get(name))
             for name, counts in self.files.items()
         ]
@@ -95,7 +106,7 @@ class Tally:
             },
             "aside": [
                 {"id": one.id, "file": one.file, "row": one.row, "column": one.column}
-                | {"reason": one.reason}
+                | {"reason": one.reason, "kept": one.kept}
                 for one in self.asides
             ],
             "warnings": [

@@ -17,12 +17,13 @@ from typing import Protocol, TypeVar
 import structlog
 
 from gateway.admission.rules import Hall
-from gateway.errors import Conflict, GatewayError, NotFound
+from gateway.errors import Conflict, GatewayError, MapError, NotFound
 from gateway.members import KEEPER
 from gateway.messages import unmapped
-from gateway.messages.intake import Outcome, retake
+from gateway.messages.intake import retake
+from gateway.messages.meaning import Outcome
 from gateway.messages.sequence import PLACE
-from gateway.model import Acknowledge, Context, Message, Receipt, Stage
+from gateway.model import Acknowledge, Agency, Context, Message, Receipt, Stage
 from gateway.parse import PARSERS
 from gateway.store import Hub, Kept, Lacking, Mended, Transaction
 
@@ -40,6 +41,10 @@ Journey = Callable[[Message, Acknowledge, Enter], Future[Receipt]]
 """Understands a message, and enters what it means in a unit."""
 
 
+Release = Callable[[int, Callable[[], bool]], int]
+"""Takes the rows again that wait for a code, as long as it is to go on."""
+
+
 class Submit(Protocol):
     """Runs a unit in the next group, and wakes whom it concerns."""
 
@@ -49,12 +54,21 @@ class Submit(Protocol):
 class Replays:
     """Tries kept messages again."""
 
-    def __init__(self, hub: Hub, hall: Hall, word: Word, journey: Journey, submit: Submit) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        hall: Hall,
+        word: Word,
+        journey: Journey,
+        submit: Submit,
+        release: Release,
+    ) -> None:
         self._hub = hub
         self._hall = hall
         self._word = word
         self._journey = journey
         self._submit = submit
+        self._rows = release
         self._tried: tuple[object, set[int]] = None, set()
         self._sweeping: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -161,8 +175,15 @@ class Replays:
             for lack in asked
             if lack.key not in self._tried[1]
             and (agency := members.get(lack.agency)) is not None
-            and members.library.knows(agency, lack.name, lack.code)
+            and self._knows(agency, lack)
         ]
+
+    def _knows(self, agency: Agency, lack: Lacking) -> bool:
+        feed, table = unmapped.apart(lack)
+        try:
+            return self._hall.members.library.knows(agency, table, lack.code, feed)
+        except MapError:  # a feed's maps, first compiled now: there they are told of
+            return False
 
     def _release(self, due: Sequence[Lacking]) -> int:
         try:
@@ -179,6 +200,8 @@ class Replays:
             if self._stopping.is_set():
                 return 0
             self(KEEPER, id).result()
+        for lack in due:
+            self._rows(lack.key, lambda: not self._stopping.is_set())
         settled = [self._submit(partial(unmapped.settle, lack)) for lack in due]
         self._tried[1].update(lack.key for lack in due)
         count = sum(each.result() for each in settled)

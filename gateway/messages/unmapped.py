@@ -6,7 +6,9 @@ agency itself). Only its owner sees the Task: what stands in a coded field may b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -21,6 +23,15 @@ MOST: Final = 100
 """Codes of one table that are asked for at a time; a feed that sends prose would drown its keeper.
 What comes beyond goes in with its warning and waits for nothing."""
 
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What holds a code: a kept message's id, or that of the load of ``feed`` with such a row."""
+
+    id: str
+    feed: str = ""
+
+
 _SAID_NO: Final = frozenset({"rejected", "cancelled", "failed", "entered-in-error"})
 
 
@@ -31,17 +42,33 @@ def wait(
 
     ``code`` is how it was answered: the outcome for whatever it had lacked and no longer does.
     """
-    agency = members.get(message.agency)
-    keys = [_asked(tx, members, agency, message, lack) for lack in lacks] if agency else []
-    became = "accepted" if code == "AA" else "failed"
-    tx.waits(message.id, [key for key in keys if key is not None], became)
+    keys = asked(tx, members, message.agency, Source(message.id), lacks)
+    tx.waits(message.id, keys, "accepted" if code == "AA" else "failed")
+
+
+def asked(
+    tx: Transaction, members: Members, agency: str, source: Source, lacks: Sequence[Lack]
+) -> list[int]:
+    """Ask for what nobody has been asked for; the keys of what may be waited for."""
+    member = members.get(agency) if lacks else None
+    if member is None:
+        return []
+    keys = [_asked(tx, members, member, source, lack) for lack in lacks]
+    return [key for key in keys if key is not None]
+
+
+def apart(lack: Lacking) -> tuple[str, str]:
+    """The feed ("" for messages) and the table that lack a code."""
+    feed, _, table = lack.name.rpartition("/")
+    return feed, table
 
 
 def settle(lack: Lacking, tx: Transaction) -> bool:
     """The table has the code. Once nothing waits any more its Task is completed; whether it was."""
-    outcomes = tx.outcomes(lack.key)
-    if outcomes.get(""):
+    outcomes = Counter(tx.outcomes(lack.key)) + Counter(tx.row_outcomes(lack.key))
+    if outcomes[""]:
         return False
+    tx.forget_waiting_rows(lack.key)
     tx.forget_lack(lack.key)
     stored = tx.current("Task", lack.task)
     if stored is None or stored.deleted:
@@ -50,7 +77,7 @@ def settle(lack: Lacking, tx: Transaction) -> bool:
     if task["status"] not in _SAID_NO:
         task["status"] = "completed"
     counts = (("replayed", "accepted"), ("failed", "failed"))
-    task["output"] = [_part(name, valueInteger=outcomes.get(key, 0)) for name, key in counts]
+    task["output"] = [_part(name, valueInteger=outcomes[key]) for name, key in counts]
     task["lastModified"] = _now()
     keeper = Context(stored.owner, "gateway")
     tx.put(keeper, gates.check(task, models=False), interaction="update")
@@ -59,18 +86,19 @@ def settle(lack: Lacking, tx: Transaction) -> bool:
 
 
 def _asked(
-    tx: Transaction, members: Members, agency: Agency, message: Message, lack: Lack
+    tx: Transaction, members: Members, agency: Agency, source: Source, lack: Lack
 ) -> int | None:
     """The key of a lack; None where too much was asked already."""
-    known = tx.lack(agency.id, lack.table, lack.code)
+    name = f"{source.feed}/{lack.table}" if source.feed else lack.table
+    known = tx.lack(agency.id, name, lack.code)
     if known is not None:
         if _is_given_up(tx, known):
-            tx.ask_anew(known.key, _ask(tx, members, agency, message, lack))
+            tx.ask_anew(known.key, _ask(tx, members, agency, source, lack))
         return known.key
-    if tx.lacks(agency.id, lack.table) >= MOST:
+    if tx.lacks(agency.id, name) >= MOST:
         return None
-    tx.add_lack(agency.id, lack.table, lack.code, _ask(tx, members, agency, message, lack))
-    added = tx.lack(agency.id, lack.table, lack.code)
+    tx.add_lack(agency.id, name, lack.code, _ask(tx, members, agency, source, lack))
+    added = tx.lack(agency.id, name, lack.code)
     return added.key if added else None
 
 
@@ -80,29 +108,30 @@ def _is_given_up(tx: Transaction, lack: Lacking) -> bool:
     return stored is None or stored.deleted or json.loads(stored.body)["status"] == "completed"
 
 
-def _ask(tx: Transaction, members: Members, agency: Agency, message: Message, lack: Lack) -> str:
+def _ask(tx: Transaction, members: Members, agency: Agency, source: Source, lack: Lack) -> str:
     """Make the Task; its id."""
     keeper = agency.tables_kept_by or agency.id
     if keeper != HUB and members.get(keeper) is None:
         keeper = agency.id
-    task = _task(str(uuid4()), keeper, agency, message, lack)
+    task = _task(str(uuid4()), keeper, agency, source, lack)
     context = Context(keeper, "gateway")
     written = tx.put(context, gates.check(task, models=False), interaction="create")
     tx.audit(context, "create", written.reference)
     return written.id
 
 
-def _task(id: str, keeper: str, agency: Agency, message: Message, lack: Lack) -> Resource:
-    door = "admin" if keeper == HUB else "intake"
+def _task(id: str, keeper: str, agency: Agency, source: Source, lack: Lack) -> Resource:
     parts = [
         _part("agency", valueReference={"reference": agency.organization}),
+        *([_part("feed", valueString=source.feed)] if source.feed else []),
         _part("table", valueString=lack.table),
         _part("place", valueString=lack.place),
         _part("code", valueString=lack.code),
         *([_part("system", valueString=lack.system)] if lack.system else []),
-        _part("messages", valueUrl=f"/{door}/messages?task={id}"),
+        _waiting(id, keeper, source),
     ]
-    first = {"system": codes.MESSAGE_IDENTIFIER, "value": message.id}
+    first = {"system": codes.MESSAGE_IDENTIFIER, "value": source.id}
+    display = "the first load that brought it" if source.feed else "the first message that holds it"
     return {
         "resourceType": "Task",
         "id": id,
@@ -113,9 +142,17 @@ def _task(id: str, keeper: str, agency: Agency, message: Message, lack: Lack) ->
         "authoredOn": _now(),
         "requester": _named(HUB),
         "owner": _named(keeper) if keeper == HUB else {"reference": f"Organization/{keeper}"},
-        "reasonReference": {"identifier": first, "display": "the first message that holds it"},
+        "reasonReference": {"identifier": first, "display": display},
         "input": parts,
     }
+
+
+def _waiting(task: str, keeper: str, source: Source) -> Resource:
+    """Where what waits is listed."""
+    if source.feed:
+        return _part("rows", valueUrl=f"/intake/rows?task={task}")
+    door = "admin" if keeper == HUB else "intake"
+    return _part("messages", valueUrl=f"/{door}/messages?task={task}")
 
 
 def _named(agency: str) -> Resource:

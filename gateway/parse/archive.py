@@ -38,7 +38,7 @@ def unpack(name: str, archive: Path, folder: Path, limit: int) -> Iterator[Path]
         with zipfile.ZipFile(archive) as opened:
             left = limit
             for member in _members(name, opened):
-                path = folder / PurePosixPath(member.filename).name
+                path = folder / _path(member).name
                 left -= _unpack(name, opened, member, path, left)
                 yield path
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
@@ -51,7 +51,7 @@ def _members(name: str, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         raise ParseError(f"over {MEMBERS} files in one archive", place=name)
     kept: dict[str, zipfile.ZipInfo] = {}
     for member in found:
-        path = PurePosixPath(member.filename)
+        path = _path(member)
         _check(name, member, path)
         if member.is_dir() or path.parts[:1] == ("__MACOSX",) or path.name.startswith("."):
             continue
@@ -60,16 +60,15 @@ def _members(name: str, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return list(kept.values())
 
 
+def _path(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Where a member stands; some software on Windows writes backslashes."""
+    return PurePosixPath(member.orig_filename.replace("\\", "/"))
+
+
 def _check(name: str, member: zipfile.ZipInfo, path: PurePosixPath) -> None:
     place = f"{name}/{path.name}"
     inside = member.orig_filename
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\\" in inside
-        or ":" in inside
-        or "\0" in inside
-    ):
+    if path.is_absolute() or ".." in path.parts or ":" in inside or "\0" in inside:
         raise ParseError("a file's name leads out of the archive", place=name)
     if member.flag_bits & 1:
         raise ParseError("the archive is locked by a password", place=place)

@@ -50,6 +50,8 @@ class Joins:
             return []
         if lookup.refused is not None:
             self._judge(lookup.into)
+        if lookup.refused and not self._staging.refuses(lookup.into):
+            return []
         staged = self._staging.find(lookup, wanted)
         if lookup.refused or (staged and (not lookup.column or self._is_id(lookup))):
             return staged

@@ -63,6 +63,7 @@ class Staging:
         self._tables: dict[str, tuple[int, Wanted]] = {}
         self._questions: dict[tuple[str, str, tuple[str, ...], bool | None, int], str] = {}
         self._judged: set[str] = set()
+        self._refused: set[str] = set()
         for file in rows.feed.files:
             if file.name not in self._tables and (found := wanted(rows.feed, file.name)):
                 self._make(file.name, found)
@@ -156,8 +157,13 @@ class Staging:
             for row, name, line, *texts in self._database.execute(text):
                 yield row, file.plan, Given(name, line, tuple(texts))
 
+    def refuses(self, into: str) -> bool:
+        """Whether any row of a file is refused, as far as they are judged."""
+        return into in self._refused
+
     def refuse(self, into: str, rows: Sequence[int]) -> None:
         """These rows are refused."""
+        self._refused.add(into)
         number, _ = self._tables[into]
         self._database.execute("BEGIN")
         self._database.executemany(

@@ -251,10 +251,11 @@ class KeptRows(Session):
         return [(each[0], _kept(each[1:])) for each in found]
 
     def rows(self, context: Context, feed: str, file: str) -> Iterator[KeptRow]:
-        """The caller's own rows of a file, in the order in which they first came."""
+        """The caller's own rows of a file, in the order in which they first came; of one that may
+        be kept no longer (``raw`` is b"") nothing is left to give."""
         key, after = self.sheet(context.agency, feed, file), 0
         while key is not None and (found := self.rows_after(key, after)):
-            yield from (each for _, each in found)
+            yield from (each for _, each in found if each.raw)
             after = found[-1][0]
 
 

@@ -1,4 +1,4 @@
-"""``gateway replay``: what failed, tried again from the command line."""
+"""``gateway agency``, ``key`` and ``replay``: members, and what failed tried again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from gateway import settings
 from gateway.__main__ import cli
 from gateway.members import KEEPER
-from gateway.model import Receipt
+from gateway.model import HUB, Receipt
 from gateway.pipeline import NOBODY, Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import open_hub
-from tests.agencies import admission, small_library
+from tests.agencies import admission, small_library, small_maps
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for data, and small maps in the place of the shipped ones."""
+    maps = small_maps(tmp_path / "maps")
+    monkeypatch.setattr(settings, "shipped", lambda name: maps)
     monkeypatch.setenv("GATEWAY_DATA_DIR", str(tmp_path / "data"))
     return tmp_path
 
@@ -37,8 +41,12 @@ def pipeline(data: Path) -> Iterator[Pipeline]:
     hub.close()
 
 
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
 def replay(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["replay", *arguments])
+    return run("replay", *arguments)
 
 
 def fail(pipeline: Pipeline, at: str, agency: str = "clinic") -> Receipt:
@@ -46,6 +54,22 @@ def fail(pipeline: Pipeline, at: str, agency: str = "clinic") -> Receipt:
     receipt = pipeline.accept(*as_message(agency, "mllp", raw)).result()
     assert receipt.acknowledgement != "AA"
     return receipt
+
+
+def test_members_are_added_and_get_keys(pipeline: Pipeline, data: Path) -> None:
+    described = data / "north"
+    described.mkdir()
+    (described / "agency.yaml").write_text("agency: north\nname: North Clinic\n")
+    assert run("agency", "add", "north", "--folder", str(described)).exit_code == 0
+    assert run("agency", "add", "bank", "--name", "County Bank").exit_code == 0
+    assert {one.id: one.name for one in pipeline.members if one.id in ("north", "bank")} == {
+        "north": "North Clinic",
+        "bank": "County Bank",
+    }
+    for words, bearer in ((["bank"], "bank"), (["--admin"], HUB)):
+        secret = run("key", "create", *words).stdout.split()[-1]
+        context = pipeline.authenticate(secret)
+        assert (context.agency, context.admin) == (bearer, bearer == HUB)
 
 
 def test_it_lists_what_failed_without_a_value(pipeline: Pipeline) -> None:

@@ -50,6 +50,17 @@ def test_a_folder_is_loaded_and_told_of(folder: Path) -> None:
     }
 
 
+def test_rows_that_are_kept_nowhere_are_told_of_and_no_file_of_them_is_written(
+    folder: Path,
+) -> None:
+    rows = {"visits.csv": table(VISITS, visit("v", "1", Kind="secret"))}
+    put = feeds.put(folder / "export", rows)
+    result = run("load", "harbor/shelter", str(put), "--aside", str(folder / "aside"))
+    assert result.exit_code == 1
+    assert "set aside visits.csv:2:Kind: secret visits stay out (not kept)" in result.output
+    assert list((folder / "aside").iterdir()) == []
+
+
 def test_what_is_set_aside_is_tried_again(folder: Path) -> None:
     visits = feeds.put(folder / "a", {"visits.csv": table(VISITS, visit("v", "1"))})
     clients = feeds.put(folder / "b", {"clients.csv": table(CLIENTS, client("1"))})

@@ -200,7 +200,7 @@ def test_a_row_that_may_not_be_kept_is_kept_nowhere(
             "visits.csv": table(VISITS, secret, visit("v2", "2")),
         }
     )
-    assert [(one.file, one.row, one.reason) for one in tally.asides] == [
+    assert sorted((one.file, one.row, one.reason) for one in tally.asides) == [
         ("clients.csv", 2, "may not be shared"),
         ("visits.csv", 2, "secret visits stay out"),
     ]
@@ -297,5 +297,21 @@ def test_of_a_confidential_agency_no_person_goes_in(
     tally = put({"clients.csv": table(CLIENTS, client("1"))}, context=haven)
     assert [one.reason for one in tally.asides] == [
         "a victim service provider's clients may not enter a shared database"
+    ]
+    assert all(each.raw == b"" for each in pipeline.loading.asides.open(haven))
+
+
+def test_nor_does_what_its_maps_make_of_one_without_saying_so(
+    put: Put, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    folder = feeds.put(tmp_path / "haven", {})
+    text = "agency: haven\nname: Haven\nvictim-service-provider: true\n"
+    text += "feeds: [{kind: csv, feed: shelter}]\n"
+    (folder / "agency.yaml").write_text(text, encoding="utf-8")
+    pipeline.members.add("haven", folder)
+    haven = Context("haven", "test")
+    tally = put({"clients.csv": table(CLIENTS, client("1"))}, context=haven)
+    assert [one.reason for one in tally.asides] == [
+        "a victim service provider's client goes under a pseudonym alone"
     ]
     assert all(each.raw == b"" for each in pipeline.loading.asides.open(haven))

@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from gateway.loading.meaning import Meaning, Meanings, Question
+from gateway.errors import Lack
+from gateway.loading.meaning import (
+    Meaning,
+    Meanings,
+    Question,
+    _asked,
+    _heard,
+    _packed,
+    _unpacked,
+)
+from gateway.model import Given
 from gateway.rows import lying, read
 from gateway.settings import Settings, shipped
 from gateway.translate import Rows
@@ -32,7 +43,7 @@ def meanings(processes: int) -> Meanings:
 
 
 def made(found: list[Meaning]) -> list[list[str]]:
-    return [[entry.reference for entry, _ in each.entries] for each in found]
+    return [[ready.reference for ready in each.entries] for each in found]
 
 
 def test_another_process_says_what_this_one_would(questions: list[Question]) -> None:
@@ -44,6 +55,18 @@ def test_another_process_says_what_this_one_would(questions: list[Question]) -> 
         beside.close()
     assert together == meanings(0)(questions).result()
     assert any(made(together))
+
+
+def test_codes_that_lack_come_over_too() -> None:
+    found = [Meaning(lacks=(Lack("sex", "Q7", "", "guests.csv:2:Sex"),), stage="translate")]
+    assert _unpacked(_packed(found)) == found
+
+
+def test_a_question_arrives_as_it_was_asked(questions: list[Question]) -> None:
+    assert any(given.found for _, given in questions)
+    json = Given("one.json", 1, value={"amount": Decimal("1.50")}, pointer="")
+    for some in (questions, [("Order", json)]):
+        assert list(_heard(_asked(some))) == some
 
 
 def test_one_that_dies_in_the_middle_of_an_answer_holds_no_load_up(

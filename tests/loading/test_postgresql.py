@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.loading import Loading
+from gateway.pipeline import Pipeline
 from tests.feeds import CLIENTS, VISITS, client, table, visit
 from tests.loading.conftest import HARBOR, Find, Put
+from tests.loading.larder import Larder, guest
 from tests.loading.test_loading import counts
 
 
@@ -33,3 +37,14 @@ def test_a_feeds_life(put: Put, find: Find, loading: Loading) -> None:
     gone = put({"visits.csv": table(VISITS, visit("v1", "1", Gone="1"))})
     assert counts(gone, "visits.csv") == {"rows": 1, "deleted": 1}
     assert loading.asides.open(HARBOR) == []
+
+
+def test_what_waits_for_a_code(pipeline: Pipeline, tmp_path: Path) -> None:
+    larder = Larder(pipeline, tmp_path / "larder")
+    assert larder.sends(*(guest(str(n), f"c{n}", "Q7") for n in range(150))).is_whole
+    assert larder.sends(guest("x", "x", "Q7", state="odd")).set_aside == 1
+    assert len(larder.has("Task")) == 2
+    larder.tables(sex="Q7,other", state="odd,cancelled")
+    assert pipeline.replay.release() == 2
+    assert {each["gender"] for each in larder.has("Patient")} == {"other"}
+    assert {each["status"] for each in larder.has("Task")} == {"completed"}
