@@ -29,9 +29,11 @@ from gateway.fhir import topics
 from gateway.hmis.export import Exports
 from gateway.light import Light
 from gateway.loading import Loading
+from gateway.loading.behind import Behind
 from gateway.members import Members
 from gateway.messages.asking import Asking
-from gateway.messages.intake import Outcome, Understood, keep, receive, take
+from gateway.messages.intake import keep, receive, take
+from gateway.messages.meaning import Outcome, Understood
 from gateway.messages.replays import Enter, Replays, Word
 from gateway.messages.sequence import Turn
 from gateway.messages.understanding import Understanding
@@ -83,14 +85,17 @@ class Pipeline:
             self.members, settings.folders, settings.translators if work else 0
         )
         self._word = word
-        self.replay = Replays(hub, self._hall, word, self._journey, self._submit)
         self.loading = Loading(hub, self._hall, settings, self._submit)
+        release = self.loading.release
+        self.replay = Replays(hub, self._hall, word, self._journey, self._submit, release)
         self.exchange = Exchange(self._hall, self._submit)
         self.create, self.update = self.exchange.create, self.exchange.update
         self.patch, self.delete = self.exchange.patch, self.exchange.delete
         self.bundle = self.exchange.bundle
         trail = Trail(hub)
         self.operations = Operations(hub, self._hall, settings, self._submit, trail.note, work)
+        self.loads_behind = Behind(self.loading, self.operations.jobs)
+        self.operations.bulk.serve("load", self.loads_behind.run)
         self.looking, self.search = Looking(hub, trail), Searching(hub, trail)
         self.read, self.vread = self.looking.read, self.looking.vread
         self.history = self.looking.history
@@ -129,6 +134,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Finish what is in hand of replaying and understanding."""
+        self.loads_behind.stop()
         self.loading.stop()
         self.replay.stop()
         self.maps.stop()
@@ -164,7 +170,10 @@ class Pipeline:
                 return then(self._asking(message, outcome, acknowledge), lambda it: submit(*it))
             return submit(outcome, acknowledge)
 
-        return then(self._understanding(message), understood)
+        asked = self._understanding(message)
+        receipt = then(asked, understood)
+        self._hub.expect(asked)
+        return receipt
 
     def receive(self, message: Message, acknowledge: Acknowledge) -> Future[Turn]:
         """Enhanced mode's first half: the future is done once the message's bytes are on disk.

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.api import build_api
 from gateway.members import Members
-from gateway.messages.intake import Understood
+from gateway.messages.meaning import Understood
 from gateway.messages.understanding import Understanding
 from gateway.model import Message
 from gateway.pipeline import Pipeline
@@ -23,6 +23,7 @@ from gateway.reloading import Maps
 from gateway.settings import Settings, shipped
 from gateway.store import open_hub
 from gateway.translate import load
+from tests.agencies import small_maps
 from tests.api.calls import Caller
 from tests.messages.test_understanding import until
 
@@ -77,7 +78,7 @@ class Bed:
         """(the language that a message's patient gets, the map and its version)."""
         outcome = self.understanding(message()).result(60)
         assert isinstance(outcome, Understood)
-        (entry,) = outcome.translation.entries
+        (entry,) = outcome.entries
         return entry.resource["language"], outcome.translation.map
 
     def close(self) -> None:
@@ -159,7 +160,7 @@ def test_nobody_waits_or_is_lost_while_maps_change(tmp_path: Path) -> None:
     made = [future.result(60) for future in asked]
     bed.close()
     assert all(isinstance(one, Understood) for one in made)
-    languages = [one.translation.entries[0].resource["language"] for one in made]  # type: ignore[union-attr]
+    languages = [one.entries[0].resource["language"] for one in made]  # type: ignore[union-attr]
     assert languages == sorted(languages, key=["en", "es"].index)
     assert order == sorted(order)
 
@@ -219,12 +220,13 @@ def test_the_shipped_mappings_have_a_fingerprint_of_every_byte(tmp_path: Path) -
     assert load([folder]).fingerprint != one
 
 
-def test_a_broken_map_is_told_over_http(tmp_path: Path) -> None:
+def test_a_broken_map_is_told_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is ready all the same: the maps before them serve."""
-    folder = tmp_path / "maps"
+    folder, small = tmp_path / "maps", small_maps(tmp_path / "small")
     (folder / "agencies" / "small").mkdir(parents=True)
     described = folder / "agencies" / "small" / "agency.yaml"
     described.write_text("agency: small\nname: Small\n", encoding="utf-8")
+    monkeypatch.setattr("gateway.settings.shipped", lambda name: small)
     settings = Settings(data_dir=tmp_path, mappings=(folder,))
     hub = open_hub(settings.database)
     pipeline = Pipeline(hub, load(settings.folders), settings, as_message)

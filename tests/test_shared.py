@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.messages.intake import Understood, meant
+from gateway.messages.meaning import Understood, meant
 from gateway.model import Message
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
@@ -33,14 +33,15 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
 
 def test_a_journey_changes_nothing_that_the_maps_remember(pipeline: Pipeline) -> None:
     untouched, used = load(Settings().folders), pipeline.members.library
+    directory = pipeline.members.directory
     for sample in SAMPLES:
         agency, raw = sample.parent.name, sample.read_bytes()
-        before = meant(untouched, untouched.agencies[agency], message(agency, raw))
+        before = meant(untouched, untouched.agencies[agency], message(agency, raw), directory)
         pipeline.accept(*as_message(agency, "mllp", raw)).result(30)
-        after = meant(used, used.agencies[agency], message(agency, raw))
+        after = meant(used, used.agencies[agency], message(agency, raw), directory)
         if isinstance(before, Understood):
             assert isinstance(after, Understood)
-            assert after.translation.entries == before.translation.entries, sample.name
+            assert after.entries == before.entries, sample.name
 
 
 def message(agency: str, raw: bytes) -> Message:

@@ -18,7 +18,7 @@ from gateway.close.case import Case
 from gateway.closing import Closings
 from gateway.errors import GatewayError, Internal, Issue
 from gateway.members import Members
-from gateway.messages.intake import Outcome, Understood
+from gateway.messages.meaning import Outcome, Understood
 from gateway.model import Acknowledge, Code, Message
 from gateway.store import Hub
 

@@ -5,92 +5,17 @@ What fails is kept too, with its stage and place, in the same transaction as its
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from pathlib import PurePath
-from typing import Final
-from uuid import uuid4
+from dataclasses import replace
 
-import structlog
-
-from gateway.admission.rules import Change, Hall, admit
-from gateway.errors import (
-    GatewayError,
-    Internal,
-    Issue,
-    Lack,
-    NotFound,
-    ReceiveError,
-    TranslateError,
-    Unavailable,
-)
-from gateway.fhir import gates
-from gateway.fhir.provenance import provenance
-from gateway.identify.late import OLDER, filled
-from gateway.identify.merge import led
+from gateway.admission.rules import Hall
+from gateway.errors import GatewayError, Issue, Lack, TranslateError, Unavailable
 from gateway.members import KEEPER
 from gateway.messages import unmapped
+from gateway.messages.entering import enter
+from gateway.messages.meaning import Outcome, Understood, fault_of
 from gateway.messages.sequence import Turn, turn_of
-from gateway.model import (
-    Acknowledge,
-    Agency,
-    Code,
-    Context,
-    Entry,
-    Message,
-    Receipt,
-    Reference,
-    Stage,
-    Translation,
-    ValidResource,
-)
-from gateway.parse import PARSERS
-from gateway.route.referral import assign
-from gateway.store import SHARED, Prepared, Transaction, prepare
-from gateway.translate import Library, merge, translate
-
-log = structlog.get_logger()
-
-_repeated: dict[tuple[Reference, bytes], Prepared] = {}
-_MOST: Final = 4096
-"""Of an agency's staff and places, which stand in every message of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """What a message means: its entries, and each one's resource made ready to be written.
-
-    All that can be worked out without the hub, so that the writer needn't.
-    """
-
-    translation: Translation
-    prepared: Mapping[Reference, Prepared]
-
-
-Outcome = Understood | GatewayError
-"""What a message means, or why nobody can tell."""
-
-
-def meant(library: Library, agency: Agency, message: Message) -> Outcome:
-    """Parse and translate a message by its agency's maps. Pure, and never raises."""
-    try:
-        record = PARSERS[message.kind](message.raw, charset=agency.charset)
-        translation = translate(library, agency, record)
-        prepared = {entry.reference: _prepared(entry) for entry in translation.entries}
-    except GatewayError as error:
-        return error
-    except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
-        return _fault(fault)
-    # Reading is lazy: what a parser mended is known after the last read.
-    warnings = (*translation.warnings, *record.warnings)
-    return Understood(replace(translation, warnings=warnings), prepared)
-
-
-def nobodys() -> Outcome:
-    """What a message means whose sender no agency declares: nothing that may be acted on."""
-    return ReceiveError("no agency declares this sender", place="MSH-4")
+from gateway.model import Acknowledge, Code, Context, Message, Receipt, Stage
+from gateway.store import Transaction
 
 
 def take(
@@ -186,30 +111,14 @@ def _enter(
         understood = _understood(outcome)
         translation = understood.translation
         with tx.savepoint():
-            warnings = _store(hall, tx, message, understood)
+            warnings = enter(hall, tx, message, understood)
     except Unavailable:
         raise
     except GatewayError as error:
         return error.acknowledgement, Stage(error.stage), "", error.issues
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
-        return "AE", Stage.STORE, "", _fault(fault).issues
+        return "AE", Stage.STORE, "", fault_of(fault).issues
     return "AA", None, translation.event, (*translation.warnings, *warnings)
-
-
-def _prepared(entry: Entry) -> Prepared:
-    """Checked and made ready, rows too. What an agency's messages repeat was checked before."""
-    ready = prepare(ValidResource(entry.resource))
-    named = entry.reference, ready.digest
-    known = _repeated.get(named)
-    if known is not None:
-        return known
-    gates.check(entry.resource, models=False)
-    ready.rows  # noqa: B018 - so that they are made here
-    if entry.resource["resourceType"] in SHARED:
-        if len(_repeated) >= _MOST:
-            _repeated.clear()
-        _repeated[named] = ready
-    return ready
 
 
 def _lacks(outcome: Outcome) -> tuple[Lack, ...]:
@@ -223,102 +132,9 @@ def _understood(outcome: Outcome) -> Understood:
     """What a message means. One that means nothing is refused: AA would say it was understood."""
     if isinstance(outcome, GatewayError):
         raise outcome
-    if not outcome.translation.entries:
+    if not outcome.ready:
         raise TranslateError("no segment here that its map reads", place="MSH", condition="100")
     return outcome
-
-
-def _fault(fault: Exception) -> Internal:
-    """A fault of ours, logged by where it is and not by what it says, which may hold values."""
-    frames = traceback.extract_tb(fault.__traceback__)
-    log.error(
-        "intake.fault",
-        error=type(fault).__name__,
-        at=[f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-5:]],
-    )
-    return Internal(fault)
-
-
-def _store(
-    hall: Hall, tx: Transaction, message: Message, understood: Understood
-) -> tuple[Issue, ...]:
-    """Write what a message led to; what is to be said of its place among the others."""
-    translation = understood.translation
-    _check_known(tx, message.agency, translation)
-    if translation.asks:
-        tx.audit(Context(message.agency, message.channel), translation.event, message.id)
-        return ()
-    as_said = {id(entry) for entry in translation.entries}
-    context = Context(message.agency, message.channel)
-    entries = assign(translation.entries, hall.members.directory)
-    tx.fetch(entry.reference for entry in entries)
-    entries, warnings = led(entries, tx.content)
-    # A clock that runs ahead mustn't make all later messages old.
-    said = min(translation.said, message.received) if translation.said else None
-    late, changes = False, []
-    for entry in entries:
-        reference = entry.reference
-        ready = understood.prepared[reference] if id(entry) in as_said else None
-        if ready is not None and _is_repeated(tx, reference, ready):
-            continue
-        older = _is_older(said, tx.said(reference))
-        changes.append(_change(tx, reference, entry, ready, said, late=older))
-        late = late or older
-    written = admit(hall, tx, context, changes, trusted=True)
-    tx.audit(context, translation.event, message.id)
-    if not written:
-        return warnings
-    source = provenance(
-        str(uuid4()),
-        [each.reference for each in written],
-        sender=context.organization,
-        message=message.id,
-        event=translation.event,
-        map=translation.map,
-        at=message.received,
-    )
-    tx.put(context, source, interaction="create")
-    return (*warnings, OLDER) if late else warnings
-
-
-def _check_known(tx: Transaction, agency: str, translation: Translation) -> None:
-    """What a message takes for known, its sender must have. Another's is as if it weren't there.
-
-    Raises:
-        NotFound: it isn't, at the place that names it.
-    """
-    named = [each for each in translation.entries if each.known]
-    unknown = [each.known for each in named if tx.owner(each.reference) != agency]
-    if translation.asks and not unknown and tx.owner(translation.asks) != agency:
-        unknown = [each.known for each in named] or ["MSH-10"]
-    if unknown:
-        raise NotFound("nothing here goes by this number", place=unknown[0])
-
-
-def _change(
-    tx: Transaction,
-    reference: Reference,
-    entry: Entry,
-    ready: Prepared | None,
-    said: datetime | None,
-    *,
-    late: bool,
-) -> Change:
-    """What an entry makes of what the hub has; ``ready`` where it is as the message says."""
-    if ready is not None and (not tx.version(reference) or tx.holds(reference, ready.digest)):
-        return Change(ready.resource, said=said, prepared=ready)
-    current = tx.content(reference)
-    body = filled(current, entry) if late and current else merge(current, entry)
-    return Change(gates.check(body, models=False), said=said)
-
-
-def _is_repeated(tx: Transaction, reference: Reference, ready: Prepared) -> bool:
-    """Staff and places stand in every message: that one names them again is no news."""
-    return ready.resource["resourceType"] in SHARED and tx.holds(reference, ready.digest)
-
-
-def _is_older(said: datetime | None, known: datetime | None) -> bool:
-    return said is not None and known is not None and said < known
 
 
 def _fails_alike(tx: Transaction, before: Receipt, stage: Stage, issues: tuple[Issue, ...]) -> bool:

@@ -9,12 +9,13 @@ any more) a message is understood right here.
 from __future__ import annotations
 
 import marshal
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -22,9 +23,10 @@ from gateway.beside import Child, Gone, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError
 from gateway.members import Members
-from gateway.messages.intake import Outcome, Understood, meant, nobodys
-from gateway.model import Entry, Message, Translation
-from gateway.store import packed, unpacked
+from gateway.messages.meaning import Outcome, Understood, meant, nobodys
+from gateway.model import Message, Translation
+from gateway.route.directory import Directory
+from gateway.store import Ready
 from gateway.translate import Library
 
 log = structlog.get_logger()
@@ -32,7 +34,8 @@ log = structlog.get_logger()
 RELOAD: Final = 60.0
 """Seconds that processes may take to load other maps."""
 
-Question = tuple[Source, Message]
+Question = tuple[Source, Message, Directory | None]
+"""A message, by whose maps, and the members where they aren't those of the question before."""
 
 
 class Understanding:
@@ -42,6 +45,8 @@ class Understanding:
         self._members = members
         self._folders = tuple(folders)
         self._children: list[Child[Outcome] | None] = [None] * processes
+        self._lock = threading.Lock()
+        self._told_of: WeakKeyDictionary[Child[Outcome], Directory] = WeakKeyDictionary()
 
     def start(self) -> None:
         """Start the processes; each takes over once it has loaded the maps, a second or two on."""
@@ -90,10 +95,18 @@ class Understanding:
         if child is None:
             return at_hand(self._here(message))
         outcome: Future[Outcome] = Future()
-        child.ask((source, message)).add_done_callback(
+        self._ask(child, source, message).add_done_callback(
             lambda asked: self._told(asked, message, child, outcome)
         )
         return outcome
+
+    def _ask(self, child: Child[Outcome], source: Source, message: Message) -> Future[Outcome]:
+        """Ask it, who the members are with the first question and whenever that has changed."""
+        with self._lock:
+            directory = self._members.directory
+            news = directory if self._told_of.get(child) is not directory else None
+            self._told_of[child] = directory
+            return child.ask((source, message, news))
 
     def _child(self, agency: str) -> Child[Outcome] | None:
         """Whose turn it is: always the same one's for an agency, so that its order stays."""
@@ -126,7 +139,9 @@ class Understanding:
 
     def _here(self, message: Message) -> Outcome:
         agency = self._members.get(message.agency)
-        return meant(self._members.library, agency, message) if agency else nobodys()
+        if agency is None:
+            return nobodys()
+        return meant(self._members.library, agency, message, self._members.directory)
 
 
 # --- on the way -----------------------------------------------------------------------------------
@@ -138,31 +153,27 @@ Sent = GatewayError | tuple[Translation, bytes]
 def _packed(outcome: Outcome) -> Sent:
     if isinstance(outcome, GatewayError):
         return outcome
-    entries = [
-        (packed(outcome.prepared[entry.reference]), entry.removes, entry.keep, entry.known)
-        for entry in outcome.translation.entries
-    ]
     # Version 2 doesn't look for what stands twice: that would cost more than it saves.
-    return replace(outcome.translation, entries=()), marshal.dumps(entries, 2)
+    return outcome.translation, marshal.dumps([tuple(each) for each in outcome.ready], 2)
 
 
 def _unpacked(sent: Sent) -> Outcome:
     if isinstance(sent, GatewayError):
         return sent
     translation, raw = sent
-    entries, prepared = [], {}
-    for parts, *rest in marshal.loads(raw):
-        ready = unpacked(parts)
-        entry = Entry(ready.resource, *rest)
-        entries.append(entry)
-        prepared[entry.reference] = ready
-    return Understood(replace(translation, entries=tuple(entries)), prepared)
+    return Understood(translation, tuple([Ready._make(each) for each in marshal.loads(raw)]))
 
 
 # --- in the child ---------------------------------------------------------------------------------
 
 
+_members: Final[list[Directory]] = []
+"""The directory that was last told, alone."""
+
+
 def _understand(shipped: Library, question: Question) -> Sent:
-    source, message = question
+    source, message, news = question
+    if news is not None:
+        _members[:] = [news]
     library = library_of(shipped, source)
-    return _packed(meant(library, library.agencies[source[0]], message))
+    return _packed(meant(library, library.agencies[source[0]], message, _members[0]))

@@ -9,27 +9,23 @@ character, an unknown version. What can't is a ParseError with its place.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from gateway.errors import Issue, ParseError
+from gateway.model import FORMS
 from gateway.parse.charset import decode
-from gateway.parse.delimiters import Delimiters, declared
+from gateway.parse.delimiters import STANDARD, Delimiters, declared
 from gateway.parse.escapes import unescape
+from gateway.parse.header import VERSIONS, charset_name, header_line, opening
 from gateway.parse.lines import segment_lines
-from gateway.parse.shifting import narrowed
 from gateway.parse.structures import structure
-
-VERSIONS: Final = frozenset(
-    {"2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8"}
-    | {"2.8.1", "2.8.2"}
-)
 
 _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments whose first field is the field separator itself."""
 
-_BEFORE: Final = b" \t\r\n\x0b\x00"
+_NO_FIELDS: Final = ("",) * FORMS
+
 _AFTER: Final = "\r\n\x00\x1a\x1c"
-_BOM: Final = b"\xef\xbb\xbf"
 _REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
 
 
@@ -153,23 +149,26 @@ class Literal(Part):
 class Segment:
     """A segment of a message: a ``model.Segment``. ``raw`` is its text as sent."""
 
+    forms: list[str] | None
+    shape: bytes
+
     __slots__ = (
         "_fields",
         "_message",
         "_nodes",
-        "_shape",
+        "forms",
         "index",
         "marks",
         "name",
         "ordinal",
         "raw",
+        "shape",
     )
 
     def __init__(self, message: Message, name: str, ordinal: int, index: int, raw: str) -> None:
         self._message = message
         self._fields: list[str] | None = None
         self._nodes: dict[int, tuple[Part, ...]] = {}
-        self._shape: bytes | None = None
         self.marks = message.delimiters
         self.name = name
         self.ordinal = ordinal
@@ -192,13 +191,22 @@ class Segment:
             self._fields = fields
         return fields
 
-    @property
-    def shape(self) -> bytes:
-        """Which fields have anything: a byte each, 1 or 0; the first stands for the name."""
-        shape = self._shape
-        if shape is None:
-            shape = self._shape = bytes(map(bool, self.fields))
-        return shape
+    def __getattr__(self, name: str) -> Any:
+        """``shape`` and ``forms``, worked out when they are asked for: from then on they stand."""
+        if name == "shape":
+            self.shape = bytes(map(bool, self.fields))
+            return self.shape
+        if name == "forms":
+            self.forms = self._forms()
+            return self.forms
+        raise AttributeError(name)
+
+    def _forms(self) -> list[str] | None:
+        """With HL7's own delimiters and no escapes the same texts read alike."""
+        texts = self.fields[3:] if self.name in _HEADERS else (self.raw,)
+        if self.marks[:5] != STANDARD[:5] or any(STANDARD.escape in text for text in texts):
+            return None
+        return [*self.fields, *_NO_FIELDS[len(self.fields) :]]
 
     def repetitions(self, number: int) -> tuple[Part, ...]:
         """The field's repetitions; () where the field is empty, or there is none.
@@ -345,29 +353,6 @@ def parse(raw: bytes, *, charset: str = "auto") -> Message:
         message.warn("a line break stands inside the segment; kept as part of it", place, "100")
     _check(message)
     return message
-
-
-def opening(raw: bytes) -> bytes:
-    """The message from its MSH on, past white space and a byte order mark.
-
-    Raises ParseError at MSH where something else comes first.
-    """
-    body = narrowed(raw).lstrip(_BEFORE).removeprefix(_BOM).lstrip(_BEFORE)
-    if not body.startswith(b"MSH"):
-        raise ParseError("a message must begin with MSH", place="MSH")
-    return body
-
-
-def header_line(body: bytes) -> bytes:
-    """The first line: up to the first CR or LF, whichever is nearer."""
-    return body.partition(b"\r")[0].partition(b"\n")[0]
-
-
-def charset_name(line: str, marks: Delimiters) -> str:
-    """MSH-18, its first repetition that names a set; "" for none."""
-    fields = line.split(marks.field, 18)
-    names = fields[17].split(marks.repetition) if len(fields) > 17 else []
-    return next((name for name in map(str.strip, names) if name), "")
 
 
 def _check(message: Message) -> None:

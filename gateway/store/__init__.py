@@ -16,7 +16,7 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     search      criteria to SQL, pages, totals
     messages    what arrived, and its answer (sequences: in which order)
     mended      failed ones tried again, and what was put in their place
-    lacking     codes that tables lack, and the messages that wait for them
+    lacking     codes that tables lack, and the messages that wait for them (waiting: the rows)
     rows        rows of CSV and JSON as they came (asides: those that couldn't go in)
     referrals   who was asked, what is due, what need goes unmet
     decisions   why a referral went where it went
@@ -40,11 +40,13 @@ from gateway.store.lacking import Lacking
 from gateway.store.mended import Mended
 from gateway.store.messages import Kept
 from gateway.store.page import Page
-from gateway.store.prepared import Prepared, packed, prepare, unpacked
+from gateway.store.prepared import Packed, Prepared, packed, prepare, unpacked
+from gateway.store.readying import Ready, readied, ready
 from gateway.store.referrals import DUE, LIVE, Hop, Pursuit, Timer, Unmet
 from gateway.store.resources import SHARED, Written
 from gateway.store.rows import Header, KeptRow, NewRow, RowHead
 from gateway.store.subscribers import Standing
+from gateway.store.waiting import Waiting
 
 __all__ = [
     "DUE",
@@ -64,18 +66,23 @@ __all__ = [
     "Member",
     "Mended",
     "NewRow",
+    "Packed",
     "Page",
     "Prepared",
     "Pursuit",
     "Reader",
+    "Ready",
     "RowHead",
     "Standing",
     "Timer",
     "Transaction",
     "Unmet",
+    "Waiting",
     "Written",
     "open_hub",
     "packed",
     "prepare",
+    "readied",
+    "ready",
     "unpacked",
 ]

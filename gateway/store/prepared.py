@@ -41,11 +41,16 @@ class Prepared:
     def body(self, head: Head) -> bytes:
         """The whole JSON of a version."""
         type_, id_ = self.resource["resourceType"], self.resource["id"]
-        front = (
-            f'{{"resourceType":"{type_}","id":"{id_}","meta":'
-            f'{{"versionId":"{head.version}","lastUpdated":"{_instant(head.updated // 1000)}"'
-        ).encode()
-        return front + _joined(self.meta) + _joined(self.core)
+        return body(type_, id_, self.meta, self.core, head)
+
+
+def body(type_: str, id_: str, meta: bytes, core: bytes, head: Head) -> bytes:
+    """The whole JSON of a version, of what is ready of it."""
+    front = (
+        f'{{"resourceType":"{type_}","id":"{id_}","meta":'
+        f'{{"versionId":"{head.version}","lastUpdated":"{_instant(head.updated // 1000)}"'
+    ).encode()
+    return front + _joined(meta) + _joined(core)
 
 
 def prepare(resource: ValidResource) -> Prepared:

@@ -3,12 +3,12 @@
 A ``pursuit`` is a referral that the hub seeks somebody for (SDOH Clinical Care 3.0, indirect flow);
 a ``hop`` one agency that it asked; a ``timer`` what is to be done about a Task, and when. Times are
 UTC, so a restart or a clock's change of zone moves nothing. Rows are written at once, apart from
-those that wait: nobody else's depend on them.
+those that wait: nobody else's depend on them. Timers, of which every referral sets one, wait too.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
@@ -186,14 +186,13 @@ _HOPS: Final = Statement(
 )
 _CHILD: Final = Statement(sa.select(*hop.c).where(_of(hop, "task")), apart=True)
 _SET: Final = _put(timer)
-_UNSET: Final = Statement(timer.delete().where(_of(timer, "task", "part")), apart=True)
-_TIMER: Final = Statement(sa.select(*timer.c).where(_of(timer, "task")), apart=True)
+_UNSET: Final = Statement(timer.delete().where(_of(timer, "task", "part")))
+_TIMER: Final = Statement(sa.select(*timer.c).where(_of(timer, "task")))
 _DUE: Final = Statement(
     sa.select(*timer.c)
     .where(timer.c.due <= sa.bindparam("now"))
     .order_by(timer.c.due, timer.c.task, timer.c.part)
-    .limit(sa.bindparam("count")),
-    apart=True,
+    .limit(sa.bindparam("count"))
 )
 _NOTE: Final = Statement(
     unmet.insert().values({c: sa.bindparam(c.name) for c in unmet.columns if c.name != "key"}),
@@ -279,8 +278,9 @@ class Pursuing(Referrals):
 
     def set_timer(self, one: Timer) -> None:
         """What is to be done next about a Task, and when: it takes the place of what was."""
-        self.link.run(_SET, _values(one))
-        if microseconds(one.due) <= self.clock():
+        due = microseconds(one.due)
+        self.link.later(_SET, [(one.task, one.part, one.step, due)])
+        if due <= self.clock():
             self.touched.add(DUE)
 
     def unset_timer(self, task: str, part: str = "") -> None:
@@ -299,9 +299,8 @@ class Pursuing(Referrals):
         self.link.run(_CLOSE, values)
 
 
-def _values(one: Pursuit | Hop | Timer | Unmet) -> dict[str, Any]:
-    names = one.__dataclass_fields__
-    pairs = zip(names, astuple(one), strict=True)
+def _values(one: Pursuit | Hop | Unmet) -> dict[str, Any]:
+    pairs = ((name, getattr(one, name)) for name in one.__dataclass_fields__)
     return {n: microseconds(v) if isinstance(v, datetime) else v for n, v in pairs}
 
 

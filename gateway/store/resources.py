@@ -60,14 +60,14 @@ _SEEN: Final = Statement(_SEES)
 _SEEN_BEFORE: Final = Statement(_SEES, apart=True)
 _NEW: Final = insert(resource).values({c: sa.bindparam(c.name) for c in resource.columns})
 _CHANGED: Final = ("version", "updated", "deleted", "kinds", "digest", "said")
-_RESOURCE: Final = Statement(
+RESOURCE: Final = Statement(
     _NEW.on_conflict_do_update(
         index_elements=[resource.c.key],
         set_={name: _NEW.excluded[name] for name in _CHANGED},
     )
 )
 _REFERRING: Final = Statement(REFERRING.where(resource.c.owner == sa.bindparam("owner")))
-_VERSION: Final = insert_into(version, version.c.sequence)
+VERSION: Final = insert_into(version, version.c.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +259,8 @@ class Writing(Granting, Resources):
         else:
             self._change_rows(was, rows)
         key, number, updated, *rest = fresh
-        self.link.later(_RESOURCE, [(key, type_, id_, number, updated, *rest)])
-        self.link.later(_VERSION, [(key, type_, number, change, updated, known.body)])
+        self.link.later(RESOURCE, [(key, type_, id_, number, updated, *rest)])
+        self.link.later(VERSION, [(key, type_, number, change, updated, known.body)])
         self.link.known[f"{type_}/{id_}"] = known
         self.touched.add(type_)
         return _written(type_, id_, known, change)
@@ -273,7 +273,7 @@ class Writing(Granting, Resources):
         head = known.head._replace(said=_newer(known.head.said, said))
         if head.said != known.head.said:
             key, *rest = head
-            self.link.later(_RESOURCE, [(key, type_, id_, *rest)])
+            self.link.later(RESOURCE, [(key, type_, id_, *rest)])
             self.link.known[f"{type_}/{id_}"] = Known(head, known.body, known.content, fresh=True)
 
     def _unchanged(self, type_: str, id_: str) -> Written:

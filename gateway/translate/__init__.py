@@ -4,9 +4,9 @@ The guide is ``mappings/README.md``. A map's way is ``source`` (YAML with places
 file is in force), ``rules``, ``verbs`` and ``resources`` (closures, checked against R4), ``plans``
 (by event); ``library`` holds the whole and translates. ``include`` puts parts into message maps.
 ``feeds`` and ``records`` are the same for rows and JSON (``columns``, ``queries``: their paths),
-and ``rows`` translates them. ``needs`` and ``memory`` save work: what can't give anything isn't
-run, and what was read before, or a resource that was made before and leads to no other, isn't made
-again. ``coverage`` counts what messages held and no rule read.
+and ``rows`` translates them. ``needs``, ``turns`` and ``memory`` save work: what can't give
+anything isn't run, and what was made of the same texts before isn't made again (``elements``: of a
+resource only what is new). ``coverage`` counts what messages held and no rule read.
 """
 
 from gateway.translate.agency import is_agency_id

@@ -38,6 +38,10 @@ class Row:
         self._cells: dict[int, Sequence[Node]] = {}
         self.shape = bytes([1, *[1 if text else 0 for text in texts]])
 
+    @property
+    def forms(self) -> None:
+        """None: of a row only cells are remembered."""
+
     def repetitions(self, number: int) -> Sequence[Node]:
         """The cell of a column, if there is anything in it: always the same one."""
         found = self._cells.get(number)

@@ -20,7 +20,7 @@ _NAME: Final = r"[\w-]+|\[[^\[\]]+\]"
 _PATH: Final = re.compile(rf"(?P<up>\^*)(?:(?P<row>[\w-]+)\.)?(?P<column>{_NAME})")
 
 Pick = Callable[[Sequence[str]], tuple[str, ...]]
-"""A row's cells to those of a map, in its order; blanks alone become ""."""
+"""A row's cells to those of a map, in its order, without the blanks around."""
 
 
 class Columns:
@@ -111,8 +111,8 @@ def picker(
 
     def pick(cells: Sequence[str]) -> tuple[str, ...]:
         count = len(cells)
-        found = [cells[i] if 0 <= i < count else "" for i in at]
-        return tuple(["" if not one or one.isspace() or one in empty else one for one in found])
+        found = [cells[i].strip() if 0 <= i < count else "" for i in at]
+        return tuple(["" if one in empty else one for one in found]) if empty else tuple(found)
 
     return pick
 

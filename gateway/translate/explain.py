@@ -21,6 +21,7 @@ from gateway.translate.origins import Kind, Origin, bare, tale_of, told
 from gateway.translate.paths import Path
 from gateway.translate.plans import Plan, compile_plan
 from gateway.translate.queries import Query
+from gateway.translate.recent import Recent
 from gateway.translate.records import RecordPlan
 from gateway.translate.resources import Maker, pair_of
 from gateway.translate.rows import Rows
@@ -163,7 +164,7 @@ class _Run(Run):
     identities: dict[Reference, tuple[str, Origin]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.memory, self.tables = {}, _Always(self.tables)
+        self.memory, self.tables = Recent(), _Always(self.tables)
 
     def find(self, name: str, standard: Table | None, code: str) -> Row | None:
         found = Run.find(self, name, standard, code)

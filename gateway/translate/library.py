@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from gateway.errors import MapError, TranslateError
 from gateway.fhir.elements import Element
@@ -19,6 +18,7 @@ from gateway.translate.folders import BuiltIn, built_in, digest, given_feeds, ow
 from gateway.translate.maps import KINDS, Maps, shown_folder
 from gateway.translate.plans import Plan, compile_plans, served
 from gateway.translate.readings import check_policy, check_table
+from gateway.translate.recent import Recent
 from gateway.translate.rules import Compiler
 from gateway.translate.run import Run
 from gateway.translate.source import refuse
@@ -30,9 +30,9 @@ from gateway.translate.values import moment_of, offset_of
 class Shelf:
     """What one agency translates by: its plans by event and its own tables.
 
-    ``systems`` is a memory of what coding systems' names meant, ``memory`` of what data type maps
-    made for ``agency``: of the maps and tables alone, so that they change nothing. ``policies`` are
-    the agency's own, by table. ``compiler`` is what compiled the plans, ``feeds``
+    ``systems`` is a memory of what coding systems' names meant, ``memory`` of what was made of the
+    same texts for ``agency``: of the maps and tables alone, so that they change nothing.
+    ``policies`` are the agency's own, by table. ``compiler`` is what compiled the plans, ``feeds``
     are those of rows and JSON.
     """
 
@@ -45,7 +45,7 @@ class Shelf:
     policies: Mapping[str, Unmapped] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     systems: dict[str, str | None] = field(default_factory=dict)
-    memory: dict[Hashable, Any] = field(default_factory=dict)
+    memory: Recent = field(default_factory=Recent)
 
     def serves(self, agency: Agency) -> bool:
         """Whether what was made for the shelf's own agency is right for one of the same id.
@@ -105,9 +105,13 @@ class Library:
         found = self._shelves.get(agency.id)
         return found if found is not None else self._shelf(Profile(agency, {}))
 
-    def knows(self, agency: Agency, table: str, code: str) -> bool:
-        """Whether an agency's table, or the standard one of that name, has a code."""
-        tables = self.shelf(agency).tables.get(table), self._standard.tables.get(table)
+    def knows(self, agency: Agency, table: str, code: str, feed: str = "") -> bool:
+        """Whether an agency's table, or the standard one (of a feed) of that name, has a code."""
+        shelf = self.shelf(agency)
+        if feed and feed not in shelf.feeds:
+            return False
+        standard = shelf.feeds[feed].compiler if feed else self._standard
+        tables = shelf.tables.get(table), standard.tables.get(table)
         return any(one is not None and one.find(code) is not None for one in tables)
 
     def table(self, agency: Agency | None, name: str) -> tuple[Table, ...]:
@@ -195,10 +199,7 @@ def translate(library: Library, agency: Agency, record: Record) -> Translation:
     try:
         entries = plan.run(run, record)
     except TranslateError as error:
-        error.lacks = tuple(run.lacks.values())
-        if error.lacks:  # it may be for one of them that something is missing
-            told = (each for each in run.warnings if each.code == "code-invalid")
-            error.issues = (*error.issues, *told)
+        run.bear(error)
         raise
     name = f"{plan.name}@{shelf.version}"
     said = _said(run, record)
@@ -213,7 +214,7 @@ def run_of(shelf: Shelf, agency: Agency, record: Record) -> Run:
         shelf.tables,
         shelf.coding_systems,
         shelf.systems,
-        shelf.memory if shelf.serves(agency) else {},
+        shelf.memory if shelf.serves(agency) else Recent(),
         offset_of(_text(record, 7)),
         policies=shelf.policies,
     )

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.model import Node
+from gateway.translate.elements import Content, Elements, elements
+from gateway.translate.memory import form_of, recalled
 from gateway.translate.needs import (
     Condition,
+    Held,
     Narrowed,
+    Needs,
     Present,
-    answer,
     everything,
     in_scope,
     met,
-    questions,
-    segments_of,
 )
-from gateway.translate.objects import Part
+from gateway.translate.paths import Frame
 from gateway.translate.run import Read, Scope, Test
 from gateway.translate.sites import Rule
-
-
-class Content(NamedTuple):
-    """One element of a resource, ready to run. ``others`` are the siblings of a choice, by name.
-
-    ``read`` is None where nothing of it is there: what is left is its default.
-    """
-
-    part: Part
-    name: str
-    read: Read | None
-    others: Mapping[str, frozenset[str]]
 
 
 class Live(NamedTuple):
@@ -43,43 +32,54 @@ class Live(NamedTuple):
     possible: bool
     test: Test | None
     keys: tuple[tuple[Read, bool], ...]
-    contents: tuple[Content, ...]
+    elements: Elements
 
 
-def by_scope(
-    condition: Condition | None, keys: Sequence[Rule], contents: Sequence[Content]
-) -> Callable[[Scope, Node | None], Live]:
-    """A maker narrowed to what its scope holds and says, and to the node in hand."""
-    needs = [condition.needs] if condition else []
-    needs += [rule.needs for rule in keys]
-    needs += [rule.needs for content in contents for rule in content.part.rules]
-    names, asked = tuple(sorted(segments_of(needs))), questions(needs)
-    known = Narrowed(
-        _live(condition, keys, contents, everything),
-        lambda held: _live(condition, keys, contents, in_scope(names, held[0], asked, held[1])),
-    )
+class Lives:
+    """A maker narrowed to what its scope holds and says, and to the node in hand.
 
-    def live(scope: Scope, at: Node | None) -> Live:
-        segments = scope.segments
-        shapes = [segments[name][0].shape if name in segments else b"" for name in names]
-        if at is not None:
-            shapes.append(at.shape)
-        return known[tuple(shapes), tuple([answer(one, scope) for one in asked])]
+    ``needs`` are those of all its rules.
+    """
 
-    return live
+    def __init__(
+        self,
+        condition: Condition | None,
+        keys: Sequence[Rule],
+        contents: Sequence[Content],
+        frame: Frame,
+    ) -> None:
+        needs = [condition.needs] if condition else []
+        needs += [rule.needs for rule in keys]
+        needs += [rule.needs for content in contents for rule in content.part.rules]
+        if condition is not None:
+            tested = form_of(condition.paths, frame)
+            condition = condition._replace(test=recalled(condition.test, tested))
+        self.needs: Sequence[Needs] = needs
+        self._held = Held(needs)
+        names, asked = self._held.names, self._held.asked
+        self._known = Narrowed(
+            _live(condition, keys, contents, frame, everything),
+            lambda held: _live(
+                condition, keys, contents, frame, in_scope(names, held[0], asked, held[1])
+            ),
+        )
+
+    def __call__(self, scope: Scope, at: Node | None) -> Live:
+        """What may give something in a scope, of a node."""
+        return self._known[self._held(scope, at)]
 
 
 def _live(
     condition: Condition | None,
     keys: Sequence[Rule],
     contents: Sequence[Content],
+    frame: Frame,
     present: Present,
 ) -> Live:
     narrowed = (rule.narrowed(present) for rule in keys)
-    given = (content._replace(read=content.part.read(present)) for content in contents)
     return Live(
         condition is None or met(condition.needs, present),
         condition.test if condition else None,
         tuple((rule.read, rule.many) for rule in narrowed if rule is not None),
-        tuple(one for one in given if one.read is not None or one.part.default is not None),
+        elements((content.narrowed(present, frame) for content in contents), frame),
     )

@@ -1,27 +1,30 @@
-"""What a data type map made of a text before: the same text becomes the same thing.
+"""What was made before of the same texts: the same texts become the same thing.
 
-Senders repeat themselves: a provider stands in PV1, OBR and PRD, a code in every message. What is
-remembered depends on nothing but the map, the text, the agency (whose shelf it lies on) and MSH-7's
-offset; whatever left a finding isn't, for a finding has a place.
+Senders repeat themselves: a provider stands in PV1, OBR and PRD, a code in every message. What a
+data type map makes of a text is remembered, and so are what an element, a condition or a key gives
+by some fields of a segment (``recalled``), and a whole resource that leads to nobody (``form_of``).
+It depends on nothing but the map, the texts, the agency (whose shelf it lies on) and MSH-7's
+offset; whatever left a finding isn't remembered, for a finding has a place.
 
 What is remembered is handed out again and again: whoever gets it builds anew and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final, TypeVar
 
-from gateway.model import Node
-from gateway.translate.paths import Path
+from gateway.model import FORMS, Node
+from gateway.translate.paths import Frame, Path
+from gateway.translate.recent import FORGOTTEN
 from gateway.translate.run import Run, Scope
 from gateway.translate.sites import AGENCY, Leaf
 
-REMEMBERED: Final = 4096
-"""How many readings a shelf remembers: a few megabytes. A full memory starts afresh, for a code
-that matters is soon back, and a patient's name, which isn't, goes."""
+T = TypeVar("T")
 
-_UNKNOWN: Final = object()
+_NOTHING: Final = ("",) * FORMS
+"""The forms of a segment that isn't there."""
 
 
 def remembered(read: Leaf) -> Leaf:
@@ -32,52 +35,128 @@ def remembered(read: Leaf) -> Leaf:
         if form is None:
             return read(run, node)
         key = read, form, run.offset
-        known = run.memory.get(key, _UNKNOWN)
-        if known is not _UNKNOWN:
+        known = run.memory[key]
+        if known is not FORGOTTEN:
             return known
         before = run.findings
         made = read(run, node)
         if run.findings == before and not run.null:
-            keep(run, key, made)
+            run.memory.keep(key, made)
         return made
 
     return recall
 
 
 Form = Callable[[Run, Scope, "Node | None"], "Hashable | None"]
-"""What instances of a resource that are made alike have in common; None where one can't say."""
+"""What instances that are made alike have in common; None where one can't say."""
 
 
-def form_of(paths: Iterable[Path]) -> Form | None:
-    """The form of a resource that reads these paths, for one that leads to nothing else.
+def form_of(paths: Iterable[Path], frame: Frame) -> Form | None:
+    """The form of what reads these paths in such a scope; None for what leads to something else.
 
-    Such a one (a practitioner, a place) comes again and again; what refers to a patient never does.
+    A practitioner or a place comes again and again; what refers to a patient never does.
     """
-    fields: set[tuple[str, int]] = set()
+    if frame.dialect is not None:
+        return None
+    fields: dict[str, set[int]] = {}
+    whole: set[str] = set()
+    relative = False
     for path in paths:
-        if path.up or (path.segment and not path.is_plain):
+        if path.up:
             if path.text != AGENCY:
                 return None
-        elif path.segment:
-            fields.add((path.segment, path.field))
-    wanted, mark = sorted(fields), object()
+        elif not path.segment:
+            relative = True
+        elif path.is_plain:
+            fields.setdefault(path.segment, set()).add(path.field)
+        else:
+            whole.add(path.segment)
+    if any(number >= FORMS for numbers in fields.values() for number in numbers):
+        return None
+    wanted = [(name, _taken(fields[name])) for name in sorted(fields) if name not in whole]
+    if len(wanted) == 1 and not whole and not (relative and frame.type is not None):
+        return _of_one(*wanted[0])
+    return _of_several(wanted, sorted(whole))
+
+
+Take = Callable[[Sequence[Hashable]], Hashable]
+"""Takes some forms of a segment's."""
+
+
+def _taken(numbers: Iterable[int]) -> Take:
+    return itemgetter(*sorted(numbers))
+
+
+def _of_one(name: str, take: Take) -> Form:
+    """The form of what reads fields of one segment: most do."""
+    mark = object()
 
     def form(run: Run, scope: Scope, node: Node | None) -> Hashable | None:
-        found: list[Hashable] = [mark, run.offset]
-        nodes = [] if node is None else [node]
-        for segment, number in wanted:
-            held = scope.segments.get(segment)
-            more = held[0].repetitions(number) if held is not None else ()
-            found.append(len(more))
-            nodes += more
-        forms = [one.form for one in nodes]
-        return None if None in forms else (*found, *forms)
+        held = scope.segments.get(name)
+        if held is None:
+            return mark, run.offset
+        forms = held[0].forms
+        return None if forms is None else (mark, run.offset, take(forms))
 
     return form
 
 
-def keep(run: Run, key: Hashable, value: Any) -> None:
-    """Remember a value, which nobody changes any more."""
-    if len(run.memory) >= REMEMBERED:
-        run.memory.clear()
-    run.memory[key] = value
+def _of_several(wanted: Sequence[tuple[str, Take]], whole: Sequence[str]) -> Form:
+    """The form of what reads fields of several segments, or all segments of a name (``whole``)."""
+    mark = object()
+
+    def form(run: Run, scope: Scope, node: Node | None) -> Hashable | None:
+        found: list[Hashable] = [mark, run.offset]
+        if node is not None:
+            if node.form is None:
+                return None
+            found.append(node.form)
+        for name, take in wanted:
+            held = scope.segments.get(name)
+            forms = held[0].forms if held is not None else _NOTHING
+            if forms is None:
+                return None
+            found.append(take(forms))
+        for name in whole:
+            for segment in scope.segments.get(name, ()):
+                if segment.forms is None:
+                    return None
+                found.append(tuple(segment.forms))
+            found.append(None)
+        return tuple(found)
+
+    return form
+
+
+Made = Callable[[Run, Scope, "Node | None"], T]
+
+
+def recalled(make: Made[T], form: Form | None) -> Made[T]:
+    """``make``, with the work done once a form; a ``""`` that it met is met again."""
+    if form is None:
+        return make
+
+    def recall(run: Run, scope: Scope, node: Node | None) -> T:
+        key = form(run, scope, node)
+        if key is None:
+            return make(run, scope, node)
+        known = run.memory[key]
+        if known is FORGOTTEN:
+            return _first(make, key, run, scope, node)
+        if known[1]:
+            run.null = True
+        made: T = known[0]
+        return made
+
+    return recall
+
+
+def _first(make: Made[T], key: Hashable, run: Run, scope: Scope, node: Node | None) -> T:
+    """Made for the first time, and remembered if nothing was found wrong."""
+    findings, null = run.findings, run.null
+    run.null = False
+    made = make(run, scope, node)
+    if run.findings == findings:
+        run.memory.keep(key, (made, run.null))
+    run.null = run.null or null
+    return made

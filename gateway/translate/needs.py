@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple, TypeVar
 
-from gateway.model import NULL, Node
+from gateway.model import FORMS, NULL, Node
 from gateway.translate.paths import Path
 from gateway.translate.run import Read, Run, Scope, Test
 
@@ -71,6 +71,11 @@ def of_path(path: Path) -> Needs:
     if path.is_single and path.parts:
         return (frozenset({path.parts[0]}),)
     return ANYTHING
+
+
+def of_segment(path: Path) -> Needs:
+    """What a path needs to meet a segment: its name, which stands in its field 0."""
+    return ANYTHING if path.up else (frozenset({(path.segment, 0)}),)
 
 
 def of_texts(path: Path, texts: frozenset[str]) -> Needs:
@@ -133,6 +138,43 @@ def answer(question: Says, scope: Scope) -> str | None:
     if text is None or text == NULL:
         return ""
     return text if text in question.texts else OTHER
+
+
+def _answer(question: Says, known: dict[Hashable, str | None], scope: Scope) -> str | None:
+    """``answer``, with the work done once a text of the field."""
+    held = scope.segments.get(question.segment)
+    if held is None:
+        return ""
+    forms = held[0].forms
+    if forms is None or question.field >= FORMS:
+        return answer(question, scope)
+    form = forms[question.field]
+    if form not in known:
+        if len(known) >= _SHAPES:
+            known.clear()
+        known[form] = answer(question, scope)
+    return known[form]
+
+
+class Held:
+    """What decides of a scope: the shapes of its segments, and its answers."""
+
+    def __init__(self, needs: Sequence[Needs]) -> None:
+        self.names = tuple(sorted(segments_of(needs)))
+        self.asked = questions(needs)
+        self._known: list[tuple[Says, dict[Hashable, str | None]]] = [
+            (one, {}) for one in self.asked
+        ]
+
+    def __call__(
+        self, scope: Scope, at: Node | None
+    ) -> tuple[tuple[bytes, ...], tuple[str | None, ...]]:
+        """The shapes, one more of a node in hand, and the answers."""
+        segments = scope.segments
+        shapes = [segments[name][0].shape if name in segments else b"" for name in self.names]
+        if at is not None:
+            shapes.append(at.shape)
+        return tuple(shapes), tuple([_answer(*one, scope) for one in self._known])
 
 
 class Narrowed(dict[Hashable, T]):

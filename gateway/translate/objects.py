@@ -29,7 +29,7 @@ class Part:
     """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
 
     ``is_list``: its rules' results make a list; else the first counts. ``names`` are the JSON names
-    that it may make, ``paths`` what it reads.
+    that it may make, ``paths`` what it reads, ``tested`` what its conditions look at.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Part:
     names: tuple[str, ...]
     default: Callable[[], object] | None = None
     paths: tuple[Path, ...] = ()
+    tested: tuple[Path, ...] = ()
 
     @property
     def weighs(self) -> bool:

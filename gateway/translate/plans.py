@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.model import Entry, Record
@@ -14,6 +14,7 @@ from gateway.translate.resources import Maker, compile_resources
 from gateway.translate.rules import Compiler
 from gateway.translate.run import Run, Scope
 from gateway.translate.source import Block, block, refuse, text, texts
+from gateway.translate.turns import Turns
 
 _KEYS: Final = frozenset({"map", "events", "groups", "resources", "asks"})
 _SOMETIMES: Final = frozenset({"in", "each", "if"})
@@ -28,6 +29,10 @@ class Plan:
     groups: Groups
     makers: tuple[Maker, ...]
     asks: str = ""
+    turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "turns", Turns(self.makers))
 
     def run(self, run: Run, record: Record) -> tuple[Entry, ...]:
         """The entries of a record: all identities first, so that references may point ahead."""
@@ -39,13 +44,13 @@ class Plan:
 
     def _made(self, run: Run, instances: Mapping[str, Sequence[Scope]]) -> tuple[Entry, ...]:
         due = []
-        for maker in self.makers:
-            for scope in instances.get(maker.group, ()):
-                for at, live, reference in maker.found(run, scope):
-                    at[0].record(maker.name, reference, at[1])
-                    if maker.name == self.asks:
-                        run.asked = reference
-                    due.append((maker, at, live, reference))
+        for maker, scope, alive in self.turns(instances):
+            found = maker.found(run, scope) if alive is None else maker.one(run, scope, alive)
+            for at, live, reference in found:
+                at[0].record(maker.name, reference, at[1])
+                if maker.name == self.asks:
+                    run.asked = reference
+                due.append((maker, at, live, reference))
         made: dict[str, Entry] = {}
         for maker, at, live, reference in due:
             entry = maker.make(run, at, live, reference)

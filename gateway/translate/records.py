@@ -29,6 +29,8 @@ from gateway.translate.trees import RECORD, Record
 from gateway.translate.values import moment_of
 from gateway.translate.verbs import read_first, read_nodes
 
+_MOMENTS: Final = 4_096
+_moments: dict[tuple[str, ...], datetime | None] = {}
 _KEYS: Final = frozenset(
     {"map", "id", "updated", "deleted", "needs", "columns", "lookup", "refuse", "again"}
     | {"resources"}
@@ -163,7 +165,17 @@ class RecordPlan:
     def said(self, run: Run, scope: Scope) -> datetime | None:
         """When it was last changed; None where it doesn't say, or not in a way to be read."""
         said = _text(self.updated, run, scope) if self.updated is not None else ""
-        return (moment_of(run, said) or moment_of(run, f"{said}T00:00:00")) if said else None
+        if not said:
+            return None
+        key = run.agency.timezone, run.dates, run.offset, said
+        try:  # what one night's export changed bears few times
+            return _moments[key]
+        except KeyError:
+            found = moment_of(run, said) or moment_of(run, f"{said}T00:00:00")
+        if len(_moments) >= _MOMENTS:
+            _moments.clear()
+        _moments[key] = found
+        return found
 
     def is_deleted(self, run: Run, scope: Scope) -> bool:
         """Whether it says that it is no more."""

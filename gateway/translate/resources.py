@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway.errors import TranslateError
 from gateway.fhir.elements import children, resource_types
 from gateway.model import Entry, Node, Reference, Resource
+from gateway.translate.elements import Content, steadied
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
 from gateway.translate.keeping import (
@@ -18,9 +19,10 @@ from gateway.translate.keeping import (
     compile_keep,
     compile_known,
 )
-from gateway.translate.live import Content, Live, by_scope
+from gateway.translate.live import Live, Lives
 from gateway.translate.maps import HEADER, Source, missing
-from gateway.translate.memory import Form, form_of, keep
+from gateway.translate.memory import Form, form_of
+from gateway.translate.needs import Needs, of_path, of_segment
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
@@ -32,6 +34,7 @@ from gateway.translate.paths import (
     parse_path,
 )
 from gateway.translate.readings import KEY
+from gateway.translate.recent import FORGOTTEN
 from gateway.translate.rules import Compiler, Named, node_frame
 from gateway.translate.run import Nodes, Run, Scope
 from gateway.translate.sites import AGENCY, Home, Rule, Site
@@ -55,14 +58,19 @@ Each = Callable[[Run, Scope], "Sequence[At]"]
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """One name of ``resources``, compiled."""
+    """One name of ``resources``, compiled.
+
+    ``where`` is what its ``each`` needs to meet anything; None without one, where it is made of the
+    scope itself.
+    """
 
     name: str
     type: str
     place: str
     group: str
     each: Each
-    live: Callable[[Scope, Node | None], Live]
+    where: Needs | None
+    lives: Lives
     key_path: Path
     contents: tuple[Content, ...]
     must: tuple[tuple[str, ...], ...]
@@ -71,17 +79,36 @@ class Maker:
     forget: tuple[Forget, ...]
     optional: bool
     form: Form | None
+    named: Form | None
     elsewhere: bool = False
     """Whether other records make it, and here it is only referred to."""
 
     def found(self, run: Run, scope: Scope) -> list[tuple[At, Live, Reference]]:
         """Where an instance is to be made in ``scope``, of what, and its reference."""
-        found = []
-        for at in self.each(run, scope):
-            live = self.live(*at)
-            if live.possible and (live.test is None or live.test(run, *at)):
-                found.append((at, live, self._reference(run, live, *at)))
-        return found
+        return [
+            (at, live, self._known_reference(run, live, at))
+            for at in self.each(run, scope)
+            if (live := self.lives(*at)).possible and (live.test is None or live.test(run, *at))
+        ]
+
+    def one(self, run: Run, scope: Scope, live: Live) -> tuple[tuple[At, Live, Reference], ...]:
+        """The same where one is made of the scope itself, and what of it is at hand."""
+        if live.test is not None and not live.test(run, scope, None):
+            return ()
+        at = scope, None
+        return ((at, live, self._known_reference(run, live, at)),)
+
+    def _known_reference(self, run: Run, live: Live, at: At) -> Reference:
+        """``_reference``, with the work done once for what is named alike."""
+        key = self.named(run, *at) if self.named is not None else None
+        known = run.memory[key] if key is not None else FORGOTTEN
+        if known is not FORGOTTEN:
+            return str(known)
+        before = run.findings
+        reference = self._reference(run, live, *at)
+        if key is not None and run.findings == before:
+            run.memory.keep(key, reference)
+        return reference
 
     def _reference(self, run: Run, live: Live, scope: Scope, node: Node | None) -> Reference:
         for read, many in live.keys:
@@ -107,36 +134,21 @@ class Maker:
                 run.refers.setdefault(reference, self._known_at(at[0]))
             return None
         key = self.form(run, *at) if self.form is not None else None
-        known = run.memory.get(key) if key is not None else None
-        if known is not None:
+        known = run.memory[key] if key is not None else FORGOTTEN
+        if known is not FORGOTTEN:
             made = {**known[0], "id": reference.partition("/")[2]}
             return Entry(made, known[1], self.keep, self._known_at(at[0]))
         before = run.findings
         entry = self._made(run, at, live, reference)
         if key is not None and entry is not None and run.findings == before:
-            keep(run, key, (entry.resource, entry.removes))
+            run.memory.keep(key, (entry.resource, entry.removes))
         return entry
 
     def _made(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
         removes = set(self._names) if run.whole else set[str]()
         scope, node = at
-        for part, name, read, others in live.contents:
-            run.null = False
-            value = read(run, scope, node) if read is not None else None
-            if value is None:
-                if run.null:
-                    removes.update(part.names)
-                elif part.default is not None:
-                    resource[name] = part.default()
-            elif name:
-                resource[name] = value
-                if others:
-                    removes.update(others[name])
-            else:
-                resource.update(value)
-                for chosen in value:
-                    removes.update(others[chosen])
+        live.elements.put(run, scope, node, resource, removes)
         for forget in self.forget:
             if forget.test is None or forget.test(run, scope, node):
                 removes |= forget.names
@@ -236,7 +248,7 @@ def _maker(
     above: Mapping[str, Home],
 ) -> Maker:
     home = homes[name]
-    frame, each = _each(body, home.group)
+    frame, each, where = _each(body, home.group)
     within = {name: group.frame for name, group in groups.by_name.items()}
     site = Site(frame, homes, [], within)
     key_site = Site(frame, above, [], within)
@@ -245,13 +257,15 @@ def _maker(
     contents = () if elsewhere else _contents(compiler, body, home.type, site)
     condition = compiler.condition(body.get("if"), site)
     told = tuple(filter(_in_message, key_site.reads)) or (_CONTROL_ID,)
+    key_paths = (*key_site.reads, *key_site.tested)
     return Maker(
         name=name,
         type=home.type,
         place=body.place,
         group=home.group.name,
         each=each,
-        live=by_scope(condition, keys, contents),
+        where=where,
+        lives=Lives(condition, keys, steadied(home.type, contents, frame), frame),
         key_path=told[0],
         contents=contents,
         must=() if elsewhere else needed(home.type),
@@ -259,20 +273,24 @@ def _maker(
         known=compile_known(body.get("known"), told, unsaid=elsewhere),
         forget=compile_forget(compiler, body.get("forget"), home.type, site),
         optional=home.optional,
-        form=None if frame.dialect is not None else form_of((*site.reads, *site.tested)),
+        form=form_of((*site.reads, *site.tested), frame),
+        named=form_of(key_paths, frame),
         elsewhere=elsewhere,
     )
 
 
-def _each(body: Block, frame: Frame) -> tuple[Frame, Each]:
+def _each(body: Block, frame: Frame) -> tuple[Frame, Each, Needs | None]:
+    """The frame of an instance, where they are, and what it needs that there are any."""
     item = body.get("each")
     if item is None:
-        return frame, lambda run, scope: ((scope, None),)
+        return frame, lambda run, scope: ((scope, None),), None
     path = text(item, "a path")
+    parsed = parse_path(path, frame, item.place)
     if is_path(path, frame):
-        return frame.around("", path), _over_nodes(read_nodes(item, Site(frame, {}, [])))
-    segments = compile_segments(parse_path(path, frame, item.place))
-    return frame.inside(path), _over_segments(segments)
+        each = _over_nodes(read_nodes(item, Site(frame, {}, [])))
+        return frame.around("", path), each, of_path(parsed)
+    each = _over_segments(compile_segments(parsed))
+    return frame.inside(path), each, of_segment(parsed)
 
 
 def _over_nodes(nodes: Nodes) -> Each:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any
 
 from gateway.errors import TranslateError
 from gateway.model import Agency, Given, Translation
 from gateway.translate.feeds import Feed
 from gateway.translate.library import Library, Shelf
+from gateway.translate.recent import Recent
 from gateway.translate.records import Joins, RecordPlan
 from gateway.translate.run import Run, Scope
 
@@ -31,7 +30,7 @@ class Rows:
         self.feed: Feed = found
         layout = found.layout
         self.agency = replace(agency, timezone=layout.timezone or agency.timezone)
-        self._memory: dict[Hashable, Any] = {}
+        self._memory = Recent()
         known = self.agency if self.agency.timezone else replace(self.agency, timezone="UTC")
         self.asking = replace(self.run(), agency=known)
         """For what only decides and makes nothing: who a row is, what it finds, when it was said.
@@ -68,7 +67,11 @@ class Rows:
         if not judged:
             plan.refuse(run, scope)
         said = plan.said(self.asking, scope)
-        entries = plan.make(run, scope)
+        try:
+            entries = plan.make(run, scope)
+        except TranslateError as error:
+            run.bear(error)
+            raise
         made = {entry.reference for entry in entries}
         return Translation(
             event=f"{self.feed.name}/{plan.name}",
@@ -76,5 +79,6 @@ class Rows:
             entries=entries,
             warnings=run.warnings,
             said=said,
+            lacks=tuple(run.lacks.values()),
             refers=tuple((ref, at) for ref, at in run.refers.items() if ref not in made),
         )

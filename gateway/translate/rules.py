@@ -168,13 +168,14 @@ class Compiler:
         if not rules:
             refuse(place, "an empty list makes nothing")
         reads = rules[0][1].reads
-        before = len(reads)
+        tested = rules[0][1].tested
+        before, asked = len(reads), len(tested)
         element = children(parent).get(name)
         if element is None:
             part = self._choice(parent, name, rules, place)
         else:
             part = _element(element, [self.rule(element, *one) for one in rules], place)
-        return replace(part, paths=tuple(reads[before:]))
+        return replace(part, paths=tuple(reads[before:]), tested=tuple(tested[asked:]))
 
     def _choice(
         self, parent: str, name: str, rules: Sequence[tuple[Yaml, Site]], place: str

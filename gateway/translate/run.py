@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.errors import Issue, Lack
+from gateway.errors import Issue, Lack, TranslateError
 from gateway.model import Agency, Node, Reference, Segment
+from gateway.translate.recent import Recent
 from gateway.translate.tables import Row, Table, Unmapped, is_code
 
 
@@ -61,20 +62,21 @@ class Scope:
 class Run:
     """One translation: whose, with what tables, by which clock, and what was found on the way.
 
-    ``systems`` remembers the URIs of coding systems from run to run, ``memory`` what data type maps
-    made (see ``memory``). ``offset`` is MSH-7's ("-06:00", or "" where it has none); ``null`` is
-    set by whoever reads ``""``, ``findings`` counts the warnings, repeated ones too. ``asked`` is
-    what a question asks after, once that is known. ``policies`` are the agency's own for tables,
-    ``lacks`` the codes that somebody is to be asked about, by table and code. ``whole``: what is
-    read says all of what it is about, so that what is empty goes; ``dates`` is how 3/4/24 is read
-    ("M/D/Y", "D/M/Y", "" where it isn't), ``refers`` what other rows must have made, with a place.
+    ``systems`` remembers the URIs of coding systems from run to run, ``memory`` what was made of
+    the same texts before (see ``memory``). ``offset`` is MSH-7's ("-06:00", or "" where it has
+    none); ``null`` is set by whoever reads ``""``, ``findings`` counts the warnings, repeated
+    ones too. ``asked`` is what a question asks after, once that is known. ``policies`` are the
+    agency's own for tables, ``lacks`` the codes that somebody is to be asked about, by table and
+    code. ``whole``: what is read says all of what it is about, so that what is empty goes;
+    ``dates`` is how 3/4/24 is read ("M/D/Y", "D/M/Y", "" where it isn't), ``refers`` what other
+    rows must have made, with a place.
     """
 
     agency: Agency
     tables: Mapping[str, Table]
     coding_systems: Table | None
     systems: dict[str, str | None] = field(default_factory=dict)
-    memory: dict[Hashable, Any] = field(default_factory=dict)
+    memory: Recent = field(default_factory=Recent)
     offset: str = ""
     null: bool = False
     findings: int = 0
@@ -108,6 +110,13 @@ class Run:
     def warnings(self) -> tuple[Issue, ...]:
         """What was found, once a place."""
         return tuple(self.found.values())
+
+    def bear(self, error: TranslateError) -> None:
+        """Have an error bear the codes that lacked: it may be for one that something is missing."""
+        error.lacks = tuple(self.lacks.values())
+        if error.lacks:
+            told = (each for each in self.warnings if each.code == "code-invalid")
+            error.issues = (*error.issues, *told)
 
     def find(self, name: str, standard: Table | None, code: str) -> Row | None:
         """The row for ``code``: the agency's own table first."""

@@ -58,13 +58,16 @@ def read_date(run: Run, text: str, node: Node | None) -> str | None:
 
 
 def read_datetime(run: Run, text: str, node: Node | None) -> str | None:
-    """As precise as sent; a time without an offset anywhere is cut off."""
+    """As precise as sent; a time without an offset anywhere is cut off.
+
+    So is midnight, by the clock of a file whose ``dates`` are a spreadsheet's: it writes days so.
+    """
     if len(text) == 8 and (day := _day(text)):
         return day
     match = _stamp(run, text, node)
     if match is None:
         return None
-    if match["hour"] is None:
+    if match["hour"] is None or (run.dates and _is_midnight(match)):
         return _date(match)
     return _moment(run, match) or _date(match)
 
@@ -223,6 +226,11 @@ def _day(text: str) -> str | None:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         return None
+
+
+def _is_midnight(match: re.Match[str]) -> bool:
+    clock = match["hour"], match["minute"] or "00", match["second"] or "00"
+    return clock == ("00", "00", "00") and not match["offset"]
 
 
 def _stamp(run: Run, text: str, node: Node | None) -> re.Match[str] | None:

@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
-from gateway.messages.intake import meant  # noqa: E402
+from gateway.messages.meaning import meant  # noqa: E402
 from gateway.model import Agency  # noqa: E402
 from gateway.pipeline import Pipeline  # noqa: E402
 from gateway.receive.arrival import as_message  # noqa: E402
+from gateway.route.directory import Directory  # noqa: E402
 from gateway.settings import Settings  # noqa: E402
 from gateway.store import open_hub  # noqa: E402
 from gateway.translate import Library, load  # noqa: E402
@@ -53,7 +54,7 @@ def translating(library: Library) -> None:
     row("translate REF^I12", cost, "µs", beside, "≤ 400")
     message, _ = as_message("bench", "mllp", er7.REFERRAL)
     agency = Agency("bench", "Bench", timezone="America/Chicago")
-    whole = er7.microseconds(lambda: meant(library, agency, message), 50)
+    whole = er7.microseconds(lambda: meant(library, agency, message, Directory(())), 50)
     row(
         "understand: parse, translate, check, index", whole, "µs", f"{whole / cost:.1f} x translate"
     )

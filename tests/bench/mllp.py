@@ -35,8 +35,7 @@ async def gateway() -> AsyncIterator[int]:
     """A gateway on SQLite in a fresh folder, with its members; its MLLP port."""
     with tempfile.TemporaryDirectory() as folder:
         process = Process(Path(folder), SERVE, {"GATEWAY_MLLP_AGENCY": AGENCY})
-        for id in MEMBERS:
-            await process.command("agency", "add", id)
+        process.join(*MEMBERS)
         await process.start()
         try:
             yield process.mllp_port

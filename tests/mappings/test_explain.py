@@ -23,6 +23,10 @@ MAPPINGS = Path(__file__).parents[2] / "mappings"
 SAMPLES = [each for each in samples([MAPPINGS]) if each.expected.is_file()]
 
 
+PLACE = re.compile(r"[^:/]+\.csv:\d+:\S.*|[^:/]+\.(json|ndjson):(/[^/]*)+")
+"""Of rows file:line:column, of JSON file:pointer."""
+
+
 @cache
 def library() -> Library:
     return load([MAPPINGS])
@@ -88,6 +92,8 @@ def test_every_element_of_an_expected_file_is_explained(sample: Sample) -> None:
         assert all(re.fullmatch(r"\S+\.(yaml|csv):\d+", rule) for rule in one.rules)
         assert one.rules
         assert one.read or one.kind in ("const", "default", "ref", "type"), one
+        if sample.feed:
+            assert all(PLACE.fullmatch(place) for place in one.read), one
 
 
 @pytest.mark.parametrize("sample", [each for each in SAMPLES if not each.feed], ids=name)

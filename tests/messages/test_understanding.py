@@ -14,7 +14,7 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.members import Members
-from gateway.messages.intake import Understood
+from gateway.messages.meaning import Understood
 from gateway.messages.understanding import Understanding
 from gateway.model import Message
 from gateway.settings import Settings, shipped
@@ -66,9 +66,8 @@ def test_another_process_says_what_this_one_would(members: Members, beside: Unde
             assert isinstance(theirs, GatewayError)
             assert theirs.issues == mine.issues
         else:
-            assert theirs == mine
-            rows = {named: each.rows for named, each in mine.prepared.items()}
-            assert {named: each.rows for named, each in theirs.prepared.items()} == rows
+            assert theirs == mine  # search rows and all
+            assert theirs.entries == mine.entries
 
 
 def test_nobodys_message_is_refused_and_asks_no_process(beside: Understanding) -> None:
@@ -87,10 +86,22 @@ def test_a_renewed_agency_is_read_anew(
         members.add("renewed", tmp_path)
         outcome = beside(message("renewed")).result(30)
         assert isinstance(outcome, Understood)
-        (patient,) = [
-            e.resource for e in outcome.translation.entries if e.reference.startswith("Patient/")
-        ]
+        (patient,) = [e.resource for e in outcome.entries if e.reference.startswith("Patient/")]
         assert system in {each.get("system") for each in patient["identifier"]}
+
+
+def test_who_becomes_a_member_is_asked_from_then_on(
+    members: Members, beside: Understanding
+) -> None:
+    def owner() -> str | None:
+        outcome = beside(message("cedar-general")).result(30)
+        assert isinstance(outcome, Understood)
+        (task,) = [e.resource for e in outcome.entries if e.reference.startswith("Task/")]
+        return str(task["owner"]["reference"]) if "owner" in task else None
+
+    assert owner() is None
+    members.add("food-bank", None)
+    assert owner() == "Organization/food-bank"
 
 
 def test_a_process_that_dies_is_replaced_and_nothing_is_lost(

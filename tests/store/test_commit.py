@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,25 @@ def test_units_that_wait_share_one_commit(sqlite_url: str) -> None:
     assert [future.result() for future in rest] == list(range(20))
     assert len(commits) == 1
     committer.close()
+
+
+def test_a_group_waits_for_what_is_expected(file_hub: Hub) -> None:
+    """Both units are given the same transaction's connection, though the second comes later."""
+    coming: Future[None] = Future()
+    second: list[Future[object]] = []
+    coming.add_done_callback(lambda _: second.append(file_hub.submit(lambda tx: tx.link)))
+    file_hub.expect(coming)
+
+    def first(tx: Transaction) -> object:
+        threading.Timer(0.001, lambda: coming.set_result(None)).start()
+        return tx.link
+
+    assert file_hub.submit(first).result(30) is second[0].result(30)
+
+
+def test_what_is_expected_and_never_comes_holds_nobody_up(file_hub: Hub) -> None:
+    file_hub.expect(Future())
+    assert file_hub.submit(lambda tx: "done").result(30) == "done"
 
 
 def test_one_unit_s_error_leaves_the_others_of_its_group(hub: Hub) -> None:

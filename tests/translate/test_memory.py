@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from gateway.model import Agency, Translation
 from gateway.parse.er7 import parse
+from gateway.settings import shipped as shipped_folder
 from gateway.translate import Library, translate
-from gateway.translate.memory import REMEMBERED
+from gateway.translate.recent import FORGOTTEN, REMEMBERED, Recent
+from tests import shipped
 from tests.translate.maps import HEADER, library, message, run
 
 CX = {
@@ -148,3 +151,55 @@ def test_the_same_resource_under_another_key_keeps_its_own_id(tmp_path: Path) ->
         run(loaded, f"PID|1||{n}||Ann", agency=agency).entries[0].resource["id"] for n in (7, 8, 7)
     }
     assert len(ids) == 2
+
+
+MAPPINGS = shipped_folder("mappings")
+REFERRAL = (MAPPINGS / "agencies/cedar-general/food-referral.hl7").read_text()
+
+
+def referrals() -> list[str]:
+    """A referral, and others that differ in a text, a null, a finding, a segment, what is empty."""
+    return [
+        REFERRAL,
+        REFERRAL.replace("700123", "700124"),
+        REFERRAL.replace("2106-3^White^CDCREC", '""'),
+        REFERRAL.replace("2106-3^White^CDCREC", "XX^Unheard of^CDCREC"),
+        REFERRAL.replace("|19870322|", "|1987-never|"),
+        REFERRAL.replace("|D^Divorced^HL70002|", "||"),
+        REFERRAL.replace("PRD|RT", "PRD|PP"),
+        "\r".join(line for line in REFERRAL.split("\r") if not line.startswith(("NK1", "DG1"))),
+        REFERRAL.replace("Peanut", "Pea\\T\\nut"),
+    ]
+
+
+def test_what_is_remembered_is_what_would_be_made_word_for_word_and_in_order() -> None:
+    def told(loaded: Library, text: str) -> object:
+        made = translate(loaded, loaded.agencies["cedar-general"], parse(text.encode()))
+        return [json.dumps(each.resource, default=str) for each in made.entries], made
+
+    known = shipped.library()
+    folder = MAPPINGS / "agencies/cedar-general"
+    for text in (*referrals(), *referrals()):
+        assert told(known, text) == told(known.with_agency("cedar-general", folder), text)
+
+
+def test_the_same_message_of_another_patient_brings_little_that_is_new() -> None:
+    loaded = shipped.library()
+    loaded = loaded.with_agency("cedar-general", MAPPINGS / "agencies/cedar-general")
+    agency = loaded.agencies["cedar-general"]
+    memory = loaded.shelf(agency).memory
+    translate(loaded, agency, parse(REFERRAL.encode()))
+    first = len(memory)
+    translate(loaded, agency, parse(REFERRAL.replace("700123", "700124").encode()))
+    assert 0 < len(memory) - first < first / 10
+
+
+def test_what_is_asked_for_stays_and_the_rest_goes() -> None:
+    memory = Recent()
+    memory.keep("often", 1)
+    memory.keep("once", 2)
+    for number in range(2 * REMEMBERED):
+        memory.keep(number, number)
+        assert memory["often"] == 1
+    assert memory["once"] is FORGOTTEN
+    assert memory[2 * REMEMBERED - 1] == 2 * REMEMBERED - 1

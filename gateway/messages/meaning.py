@@ -1,0 +1,102 @@
+"""What a message means, worked out without the hub: parsed, translated, made ready to be written.
+
+Pure, so that it can be done in another process than the writer's (``understanding``).
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import PurePath
+from typing import Final
+
+import structlog
+
+from gateway.errors import GatewayError, Internal, ReceiveError
+from gateway.fhir.json import dumps
+from gateway.model import Agency, Entry, Message, Reference, Translation
+from gateway.parse import PARSERS
+from gateway.route.directory import Directory
+from gateway.route.referral import assign
+from gateway.store import SHARED, Packed, Ready, readied, ready
+from gateway.translate import Library, translate
+
+log = structlog.get_logger()
+
+_repeated: dict[tuple[Reference, bytes], Packed] = {}
+_MOST: Final = 4096
+"""Of an agency's staff and places, which stand in every message of it."""
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a message means, its entries apart, each ready to be written.
+
+    All that can be worked out without the hub, so that the writer needn't.
+    """
+
+    translation: Translation
+    ready: tuple[Ready, ...]
+
+    @cached_property
+    def opened(self) -> tuple[tuple[Entry, Ready], ...]:
+        """The entries as objects, each with what it was opened from."""
+        return tuple([(each.opened()[0], each) for each in self.ready])
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries alone."""
+        return tuple(entry for entry, _ in self.opened)
+
+
+Outcome = Understood | GatewayError
+"""What a message means, or why nobody can tell."""
+
+
+def meant(library: Library, agency: Agency, message: Message, directory: Directory) -> Outcome:
+    """Parse and translate a message by its agency's maps, and find in the directory of members
+    whom its referrals ask. Pure, and never raises.
+    """
+    try:
+        record = PARSERS[message.kind](message.raw, charset=agency.charset)
+        translation = translate(library, agency, record)
+        entries = assign(translation.entries, directory)
+        made = tuple([readied(entry, _parts(entry)) for entry in entries])
+    except GatewayError as error:
+        return error
+    except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
+        return fault_of(fault)
+    # Reading is lazy: what a parser mended is known after the last read.
+    warnings = (*translation.warnings, *record.warnings)
+    return Understood(replace(translation, entries=(), warnings=warnings), made)
+
+
+def nobodys() -> Outcome:
+    """What a message means whose sender no agency declares: nothing that may be acted on."""
+    return ReceiveError("no agency declares this sender", place="MSH-4")
+
+
+def fault_of(fault: Exception) -> Internal:
+    """A fault of ours, logged by where it is and not by what it says, which may hold values."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    log.error(
+        "intake.fault",
+        error=type(fault).__name__,
+        at=[f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-5:]],
+    )
+    return Internal(fault)
+
+
+def _parts(entry: Entry) -> Packed:
+    """Checked and made ready. What an agency's messages repeat was made ready before."""
+    resource = entry.resource
+    if resource["resourceType"] not in SHARED:
+        return ready(resource)
+    named = entry.reference, dumps(resource)
+    known = _repeated.get(named)
+    if known is None:
+        if len(_repeated) >= _MOST:
+            _repeated.clear()
+        known = _repeated[named] = ready(resource)
+    return known
