@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from gateway.api.application import build_api
 from gateway.api.deadline import deadline_protocol
 from gateway.demo.county import County, play
+from gateway.demo.mailroom import ADDRESS
 from gateway.errors import SettingError
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import accept_from, as_message, take_in
@@ -220,6 +221,7 @@ async def _serve(settings: Settings) -> None:
 
 async def _demo(settings: Settings, folder: Path) -> int:
     once, secret = settings.demo_once, f"whsec_{base64.b64encode(os.urandom(24)).decode()}"
+    mail = _bind("127.0.0.1", 0)
     gateway = await Gateway.start(
         settings.model_copy(
             update={
@@ -229,6 +231,12 @@ async def _demo(settings: Settings, folder: Path) -> int:
                 "port": _free(settings.host, settings.port),
                 "mllp_port": _free(settings.host, settings.mllp_port),
                 "retry_first": 0.2,
+                "smtp_host": "127.0.0.1",
+                "smtp_port": mail.getsockname()[1],
+                "smtp_security": "none",
+                "smtp_user": "",
+                "smtp_from": ADDRESS,
+                "public_url": "",
                 "feed_secrets": {"st-brigid/referrals": SecretStr(secret)},
             }
         )
@@ -241,7 +249,9 @@ async def _demo(settings: Settings, folder: Path) -> int:
         mllp=(settings.host, gateway.mllp_port),
         add_agency=gateway.pipeline.add_agency,
         add_key=gateway.pipeline.members.add_key,
+        keeper=gateway.pipeline.members.add_key("", admin=True),
         secret=secret,
+        mail=mail,
         folder=folder,
         once=once,
     )

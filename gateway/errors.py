@@ -255,6 +255,10 @@ class Unavailable(StoreError):
     status = 503
 
 
+class Cut(Unavailable):
+    """A load that was ended before its time: what went in stays, and the rest may be sent again."""
+
+
 class NotFound(StoreError):
     """No such resource, or none that this caller may know of: the two are one answer."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import os
 import socket
 import sys
@@ -19,6 +21,8 @@ from tests.agencies import small_library
 SERVE = (sys.executable, "-m", "gateway", "serve")
 ROOT = Path(__file__).resolve().parents[1]
 READY_WITHIN = 60.0
+FIRST_PORT = 10_000 + os.getpid() * 32 % 20_000
+PORTS = itertools.cycle(range(FIRST_PORT, FIRST_PORT + 32))
 
 
 class Process:
@@ -40,15 +44,6 @@ class Process:
         }
         self._process: asyncio.subprocess.Process | None = None
 
-    async def command(self, *words: str) -> str:
-        """Run ``gateway WORDS`` on the same data and settings; what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            *SERVE[:3], *words, env=self._environment, stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        assert process.returncode == 0, f"gateway {' '.join(words)} failed"
-        return out.decode()
-
     @property
     def database(self) -> str:
         """The URL of the hub that it opens."""
@@ -59,15 +54,25 @@ class Process:
         settings.data_dir.mkdir(exist_ok=True)
         return settings.database
 
-    def join(self, *ids: str) -> list[str]:
-        """Make agencies members of the hub that it will open: a key of each."""
+    def join(self, *ids: str, folder: Path | None = None) -> list[str]:
+        """Make agencies members of the hub that it will open: a key of each.
+
+        An agency whose id is the name of ``folder`` is described there.
+        """
         hub = open_hub(self.database)
         members = Members(hub, small_library())
         for id in ids:
-            members.add(id, None)
-        keys = [members.add_key(id, admin=False, granted=frozenset()) for id in ids]
+            members.add(id, folder if folder is not None and folder.name == id else None)
+        keys = [members.add_key(id) for id in ids]
         hub.close()
         return keys
+
+    def keeper(self) -> str:
+        """A keeper's key of the hub that it will open."""
+        hub = open_hub(self.database)
+        key = Members(hub, small_library()).add_key("", admin=True)
+        hub.close()
+        return key
 
     @property
     def pid(self) -> int:
@@ -106,7 +111,12 @@ class Process:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nothing listens on, and that no connection is given.
+
+    It is below those that the kernel hands out, and beside those of another test process: nobody
+    takes it while the gateway that listens on it is killed and started again.
+    """
+    for port in PORTS:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("the ports go round for ever")

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from gateway.errors import Issue, ParseError, ReceiveError
 from gateway.parse.charset import decode
 from gateway.parse.delimiters import ABSENT, STANDARD, Delimiters, declared
-from gateway.parse.er7 import VERSIONS, charset_name, header_line, opening
+from gateway.parse.header import VERSIONS, charset_name, header_line, opening
 
 Code = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
 """Table 0008: the application's answers, and those that only say that it is (not) on disk."""

@@ -121,13 +121,10 @@ class Dropbox:
     def _asides(self, context: Context, tally: Tally, folder: Path) -> None:
         """The set-aside rows as files that can be mended and put into the box again."""
         load = self._loading.told(context, tally.load)
-        for name, counts in tally.files.items():
-            if not counts["aside"]:
+        for name in tally.files:
+            if not tally.mendable[name]:
                 continue
-            try:
-                _, pieces = self._loading.aside_file(context, load, name)
-            except GatewayError:
-                continue  # none of them may be kept
+            _, pieces = self._loading.aside_file(context, load, name)
             with (folder / f"aside-{name}").open("wb") as file:
                 file.writelines(pieces)
 

@@ -32,6 +32,7 @@ name: North Clinic
 feeds: [{kind: hl7v2, timezone: America/Chicago, sending: {facility: NORTH}}]
 authorities: {NORTH: "https://north.example/mrn"}
 """
+BANK = "county-food-bank"
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_what_is_acknowledged_survives_kill_9_once_and_in_order(
     tmp_path: Path, chance: random.Random
 ) -> None:
@@ -52,7 +53,7 @@ def test_what_is_acknowledged_survives_kill_9_once_and_in_order(
     assert faults(journal, hub) == []
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
     tmp_path: Path, chance: random.Random
 ) -> None:
@@ -68,7 +69,7 @@ async def _suffer(
 ) -> tuple[Journal, Hub]:
     """Kill a gateway under load so many times; the journal, and the hub as it then is."""
     process = Process(folder, serve, SETTINGS)
-    clinic_key, bank_key = await _members(process, folder)
+    clinic_key, bank_key = members(process, folder)
     journal, api = Journal(), f"{process.root}/fhir"
     async with receiver(journal) as endpoint:
         try:
@@ -93,15 +94,13 @@ async def _suffer(
     return journal, hub
 
 
-async def _members(process: Process, folder: Path) -> tuple[str, str]:
+def members(process: Process, folder: Path) -> tuple[str, str]:
     """A clinic and a food bank; their keys."""
     described = folder / "north"
     described.mkdir()
     (described / "agency.yaml").write_text(AGENCY)
-    await process.command("agency", "add", "north", "--folder", str(described))
-    await process.command("agency", "add", "food-bank", "--name", "County Food Bank")
-    keys = [await process.command("key", "create", agency) for agency in ("north", "food-bank")]
-    return keys[0].split()[-1], keys[1].split()[-1]
+    clinic_key, bank_key = process.join("north", BANK, folder=described)
+    return clinic_key, bank_key
 
 
 async def _subscribe(api: str, key: str, endpoint: str) -> None:
@@ -109,7 +108,7 @@ async def _subscribe(api: str, key: str, endpoint: str) -> None:
         "resourceType": "Subscription",
         "status": "requested",
         "reason": "referrals",
-        "criteria": "Task?owner=Organization/food-bank&status=requested",
+        "criteria": f"Task?owner=Organization/{BANK}&status=requested",
         "channel": {
             "type": "rest-hook",
             "endpoint": endpoint,

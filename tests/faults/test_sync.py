@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import Journal, Senders
-from tests.faults.test_kill import AGENCY
+from tests.faults.test_kill import members
 from tests.faults.trace import calls, early, traced
 from tests.process import SERVE, Process
 
@@ -50,11 +50,7 @@ async def _served(folder: Path, serve: Sequence[str]) -> tuple[Journal, Path]:
     """Some clinics send to a gateway whose calls are told: the journal, and where they are told."""
     journal, out = Journal(), folder / "strace.txt"
     process = Process(folder, traced(out, serve), {"GATEWAY_TRANSLATORS": "0"})
-    described = folder / "north"
-    described.mkdir()
-    (described / "agency.yaml").write_text(AGENCY)
-    await process.command("agency", "add", "north", "--folder", str(described))
-    await process.command("agency", "add", "food-bank", "--name", "County Food Bank")
+    members(process, folder)
     await process.start()
     senders = Senders(process.mllp_port, 4, journal)
     async with asyncio.TaskGroup() as load:

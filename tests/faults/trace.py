@@ -25,7 +25,8 @@ class Call(NamedTuple):
 
 def traced(out: Path, serve: Sequence[str]) -> tuple[str, ...]:
     """A command that serves as ``serve`` does, with its calls told in ``out``."""
-    return ("strace", "-D", "-f", "-s", "65536", "-e", f"trace={CALLS}", "-o", str(out), *serve)
+    what = ("-D", "-f", "--seccomp-bpf", "-s", "65536", "-e", f"trace={CALLS}")
+    return ("strace", *what, "-o", str(out), *serve)
 
 
 def calls(out: Path) -> Iterator[Call]:

@@ -179,6 +179,13 @@ CASES: dict[str, tuple[Callable[[bytes], None], Shape, int]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> None:
+    """What other tests left behind isn't looked through at every measurement."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_twice_the_bytes_take_at_most_2_3_times_the_work(case: str) -> None:
     work, shape, size = CASES[case]

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.exchange.searching import Search
 from gateway.members import KEEPER
-from gateway.parse.er7 import VERSIONS, parse
+from gateway.parse.er7 import parse
+from gateway.parse.header import VERSIONS
 from gateway.pipeline import Pipeline
 from gateway.receive.ack import header
 from tests.receive.test_arrival import BHS, CLINIC, adt, asked, codes, field
