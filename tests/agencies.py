@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from gateway.model import Receipt
 from gateway.pipeline import Pipeline
@@ -109,3 +110,13 @@ def admission(
     pid = f"PID|1||{number}^^^CLINIC^MR||{family}^Ana||19840719|{sex}||||||||{marital}"
     visit = [f"PV1|1|{status}|||||||||||||||||V{number}^^^CLINIC"] if status else []
     return "\r".join((head, f"EVN||{at}", pid, *visit, "")).encode()
+
+
+def parts(task: Any, of: str = "input") -> dict[str, Any]:
+    """A Task's inputs or outputs by their code."""
+    return {
+        part["type"]["coding"][0]["code"]: value
+        for part in task.get(of, ())
+        for name, value in part.items()
+        if name != "type"
+    }

@@ -25,6 +25,7 @@ from gateway import app
 from gateway.api import examples
 from gateway.api.requests import FHIR
 from gateway.settings import shipped
+from tests.api.terms import TERMS
 from tests.process import ROOT, SERVE
 
 Json = dict[str, Any]
@@ -198,30 +199,10 @@ def prepare(demo: Demo, one: Example, id: str) -> None:
         member = {"entity": {"reference": f"Patient/{examples.ID}"}}
         group = {"resourceType": "Group", "id": examples.ID, "type": "person", "actual": True}
         made.append(group | {"member": [member]})
-    made += [each for each in TERMS if not one.path or one.path.startswith(f"/fhir/{kind(each)}/")]
+    terms = [each for each in TERMS if not one.path or one.path.startswith(f"/fhir/{kind(each)}/")]
+    made += [{**each, "id": examples.ID} for each in terms]
     for resource in (*made, task):
         demo.put("cedar-general", fresh(without_meta(resource), id))
-
-
-TERMS = (
-    {
-        "resourceType": "CodeSystem",
-        "id": examples.ID,
-        "status": "active",
-        "content": "complete",
-        "url": "http://cedar.example/roles",
-        "concept": [{"code": "PRN", "concept": [{"code": "MTH"}]}, {"code": "female"}],
-    },
-    {
-        "resourceType": "ValueSet",
-        "id": examples.ID,
-        "status": "active",
-        "compose": {
-            "include": [{"system": "http://cedar.example/roles", "concept": [{"code": "female"}]}]
-        },
-    },
-    {"resourceType": "ConceptMap", "id": examples.ID, "status": "active"},
-)
 
 
 def kind(resource: Json) -> str:

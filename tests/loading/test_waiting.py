@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from gateway.messages import unmapped
 from gateway.model import Context
 from gateway.pipeline import Pipeline
 from tests import feeds
+from tests.agencies import parts
 from tests.loading.conftest import Find, Put
 from tests.loading.larder import LARDER, Larder, guest
 
@@ -21,15 +21,6 @@ PANTRY = Context("pantry", "test")
 @pytest.fixture
 def larder(pipeline: Pipeline, tmp_path: Path) -> Larder:
     return Larder(pipeline, tmp_path / "larder")
-
-
-def parts(task: Any, of: str = "input") -> dict[str, Any]:
-    return {
-        part["type"]["coding"][0]["code"]: value
-        for part in task.get(of, ())
-        for name, value in part.items()
-        if name != "type"
-    }
 
 
 def test_an_unknown_code_goes_in_and_makes_one_task(larder: Larder) -> None:

@@ -22,7 +22,7 @@ from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
 from gateway.settings import Settings
 from gateway.store import Hub
-from tests.agencies import Clinic, admission, small_library
+from tests.agencies import Clinic, admission, parts, small_library
 
 CLINIC = Context("clinic", "test")
 PANTRY = Context("pantry", "test")
@@ -54,16 +54,6 @@ def found(pipeline: Pipeline, type: str, context: Context = CLINIC) -> list[Any]
 def the_task(pipeline: Pipeline, context: Context = CLINIC) -> Any:
     (task,) = found(pipeline, "Task", context)
     return task
-
-
-def parts(task: Any, of: str = "input") -> dict[str, Any]:
-    """Inputs or outputs by their code."""
-    return {
-        part["type"]["coding"][0]["code"]: value
-        for part in task.get(of, ())
-        for name, value in part.items()
-        if name != "type"
-    }
 
 
 def patient(pipeline: Pipeline) -> Any:
