@@ -75,6 +75,8 @@ async def drafted(call: Call) -> Response:
     """A map drafted from a sample; nothing of it is kept."""
     query = asked_of(call, {"agency", "file"})
     name, whose = PurePath(needed(query, "file")).name, member_of(call, query)
+    if not name.isprintable() or not 0 < len(name.encode()) <= 200:
+        raise RequestError("a file's name, of 200 bytes at most", place="file")
     library, raw = call.api.pipeline.members.library, await call.body()
 
     def write() -> New:

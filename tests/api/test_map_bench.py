@@ -106,3 +106,10 @@ def test_a_sample_is_drafted_and_not_kept(clinic: Caller) -> None:
     assert unsure["Shoe size"] == "nothing is proposed"
     assert clinic("POST", "/maps/draft?file=x.pdf", content=b"%PDF").status_code == 400
     assert clinic("POST", "/maps/draft", content=sheet).status_code == 400
+
+
+def test_a_name_that_no_file_can_have_is_refused(clinic: Caller) -> None:
+    for name in ("%00", "a%00.csv", "/"):
+        answer = clinic("POST", f"/maps/draft?file={name}", content=b"a,b", headers={})
+        assert answer.status_code == 400
+        assert "file" in answer.text
