@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.api import answers
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import ACK, ID, REFERRAL
 from gateway.api.intake import HL7
 from gateway.api.refusals import RequestError
@@ -168,7 +168,7 @@ _EXAMPLE: Final = {
 _LIST: Final = {_JSON: {"Failed": {"messages": [_EXAMPLE]}}}
 _FOUND: Final = {_JSON: {"Failed": {"messages": [_EXAMPLE], "before": "42"}}}
 _OWN: Final = tuple(
-    {"name": name, "in": "query", "description": text, "example": example, "schema": _TEXT}
+    parameter(name, text, example)
     for name, text, example in (
         ("status", "`failed`, `accepted`, `received` or `all`", "failed"),
         ("agency", "Whose messages", "cedar-general"),

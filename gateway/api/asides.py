@@ -9,9 +9,9 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from gateway.api import answers
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import ID
-from gateway.api.loads import CSV, JSON, LOAD, NDJSON, RECORD, SUMMARY, parameter
+from gateway.api.loads import CSV, JSON, LOAD, NDJSON, RECORD, SUMMARY
 from gateway.api.refusals import RequestError
 from gateway.api.requests import query_pairs
 from gateway.fhir.meta import instant
@@ -79,8 +79,8 @@ def _line(aside: Aside) -> dict[str, Any]:
     }
 
 
-_ROW: Final = parameter("row_id", "The set-aside row's id", ID)
-_FILE: Final = parameter("file", "The file's name", "Client.csv")
+_ROW: Final = parameter("row_id", "The set-aside row's id", ID, "path")
+_FILE: Final = parameter("file", "The file's name", "Client.csv", "path")
 _ASIDE: Final = {
     "id": ID,
     "agency": "harbor-shelter",
@@ -93,7 +93,7 @@ _ASIDE: Final = {
     "kept": True,
 }
 _WAITS: Final = {"feed": "visits", "file": "june.csv", "row": 12, "aside": None}
-_TASK: Final = parameter("task", "The id of the Task that asks for a code", ID, "query")
+_TASK: Final = parameter("task", "The id of the Task that asks for a code", ID)
 _MENDED: Final = "PersonalID,#id,#row,#column,#reason\n"
 
 ASIDES: Final = (

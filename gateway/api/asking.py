@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from gateway.api import answers
-from gateway.api.endpoint import Call
+from gateway.api.endpoint import Call, parameter
 from gateway.api.refusals import RequestError
 from gateway.api.requests import query_pairs
 from gateway.errors import NotFound
@@ -52,18 +52,6 @@ def how_many(query: dict[str, str]) -> int:
     if not text.isdecimal() or not 0 < int(text) <= _MOST:
         raise RequestError(f"a number from 1 to {_MOST}", place="count")
     return int(text)
-
-
-def parameter(name: str, text: str, example: str, *, required: bool = False) -> dict[str, Any]:
-    """A parameter as OpenAPI has it."""
-    return {
-        "name": name,
-        "in": "query",
-        "description": text,
-        "required": required,
-        "schema": {"type": "string"},
-        "example": example,
-    }
 
 
 COUNT: Final = parameter("count", f"How many of the last messages, at most {_MOST}.", "100")

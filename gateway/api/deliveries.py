@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from starlette.responses import Response
 
 from gateway.api import answers
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import ID
 from gateway.api.refusals import RequestError
 from gateway.api.requests import query_pairs
@@ -183,25 +183,9 @@ def _json(told: dict[str, Any]) -> Response:
     return Response(answers.as_json(told), media_type=_JSON)
 
 
-def _parameter(
-    name: str, text: str, example: str, where: Literal["query", "path"] = "query"
-) -> dict[str, Any]:
-    about = {"name": name, "in": where, "description": text, "example": example}
-    return about | {"required": where == "path" or None, "schema": {"type": "string"}}
-
-
-def _shown(*parameters: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Without what isn't said."""
-    return tuple(
-        {key: value for key, value in each.items() if value is not None} for each in parameters
-    )
-
-
-_SUBSCRIBER: Final = _parameter("subscriber", "A subscriber's id", "close:cedar-general")
-_DELIVERY: Final = _shown(_parameter("delivery_id", "The delivery's id", ID, "path"))
-_ONE: Final = _shown(
-    _parameter("subscriber_id", "A Subscription's id, or close:<agency>", ID, "path")
-)
+_SUBSCRIBER: Final = parameter("subscriber", "A subscriber's id", "close:cedar-general")
+_DELIVERY: Final = (parameter("delivery_id", "The delivery's id", ID, "path"),)
+_ONE: Final = (parameter("subscriber_id", "A Subscription's id, or close:<agency>", ID, "path"),)
 _LINE: Final = {
     "id": ID,
     "subscriber": "close:cedar-general",
@@ -262,12 +246,12 @@ DELIVERIES: Final = (
             "Deliveries",
             "Newest first. `state=aside` are those that couldn't be made, or that their receiver "
             "refused for good: they hold up nobody and wait for a replay.",
-            own=_shown(
+            own=(
                 _SUBSCRIBER,
-                _parameter("agency", "Whose subscribers", "cedar-general"),
-                _parameter("state", f"One of {', '.join(_STATES)}", "aside"),
-                _parameter("resource", "What they are about", f"Task/{ID}"),
-                _parameter("before", "The page before said it", f"42.{ID}"),
+                parameter("agency", "Whose subscribers", "cedar-general"),
+                parameter("state", f"One of {', '.join(_STATES)}", "aside"),
+                parameter("resource", "What they are about", f"Task/{ID}"),
+                parameter("before", "The page before said it", f"42.{ID}"),
             ),
             response={_JSON: {"Aside": {"deliveries": [_LINE], "before": f"42.{ID}"}}},
             errors=(400,),
@@ -358,10 +342,10 @@ DELIVERIES: Final = (
             "Why did, or didn't, this fire?",
             "Each of a resource's newest versions against each subscriber to its type: whether it "
             "was told, and the reason.",
-            own=_shown(
-                _parameter("resource", "Type/id", f"Task/{ID}"),
+            own=(
+                parameter("resource", "Type/id", f"Task/{ID}"),
                 _SUBSCRIBER,
-                _parameter("version", "Only this version", "2"),
+                parameter("version", "Only this version", "2"),
             ),
             response={_JSON: {"Not told": {"resource": f"Task/{ID}", "trace": [_TRACED]}}},
             errors=(400, 404),

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import structlog
 from fastapi import FastAPI
@@ -87,6 +87,21 @@ class Call:
         """Start a write of ``size`` bytes and wait until it is on disk."""
         started = writing() if size <= INLINE else await self.read(writing)
         return await asyncio.wrap_future(started)
+
+
+def parameter(
+    name: str,
+    text: str,
+    example: str,
+    where: Literal["query", "path", "header"] = "query",
+    *,
+    required: bool = False,
+    **schema: Any,
+) -> dict[str, Any]:
+    """A parameter of a row as OpenAPI has it; one of the path is always required."""
+    made = {"name": name, "in": where, "description": text, "example": example}
+    needed = {"required": True} if required or where == "path" else {}
+    return made | needed | {"schema": {"type": "string"} | schema}
 
 
 @dataclass(frozen=True, slots=True)

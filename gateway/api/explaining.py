@@ -5,10 +5,7 @@ Of HL7 v2 messages, and with ``feed`` of rows and JSON records. Nothing that is 
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -19,15 +16,13 @@ from gateway.api.asking import (
     how_many,
     member_of,
     needed,
-    parameter,
     shown,
     told,
 )
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import REFERRAL
 from gateway.api.intake import HL7
-from gateway.api.refusals import RequestError
-from gateway.api.upload import safe
+from gateway.api.upload import lying
 from gateway.bench import asked, columns, coverage, explained, explained_rows, messages_of
 from gateway.bench.counting import as_json as coverage_json
 from gateway.bench.explaining import as_json as explained_json
@@ -35,8 +30,6 @@ from gateway.bench.unread import as_json as columns_json
 from gateway.errors import NotFound
 from gateway.model import Agency
 from gateway.protect.policy import Policy
-
-T = TypeVar("T")
 
 
 async def explain_stored(call: Call) -> Response:
@@ -58,7 +51,11 @@ async def explain_sent(call: Call) -> Response:
         found = await call.read(lambda: explained(library, agency, raw, wanted))
     else:
         found = await call.read(
-            lambda: _lying(query, raw, lambda at: explained_rows(library, agency, feed, at, wanted))
+            lambda: lying(
+                query.get("file", ""),
+                raw,
+                lambda at: explained_rows(library, agency, feed, at, wanted),
+            )
         )
     return told(explained_json(found))
 
@@ -81,7 +78,7 @@ async def covered_sent(call: Call) -> Response:
     library = call.api.pipeline.members.library
     if feed:
         rows = await call.read(
-            lambda: _lying(query, raw, lambda at: columns(library, agency, feed, at))
+            lambda: lying(query.get("file", ""), raw, lambda at: columns(library, agency, feed, at))
         )
         return told(columns_json(rows))
     found = await call.read(lambda: coverage(library, agency, messages_of(raw)))
@@ -93,17 +90,6 @@ def _member(call: Call, query: dict[str, str]) -> Agency:
     if agency is None:
         raise NotFound("no such member", place="agency")
     return agency
-
-
-def _lying(query: dict[str, str], raw: bytes, ask: Callable[[Path], T]) -> T:
-    """Have a body lie in a file of its name for as long as it is looked at."""
-    name = safe(query.get("file", "")) or "body"
-    if not raw:
-        raise RequestError("the body is empty", place="body")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, name)
-        path.write_bytes(raw)
-        return ask(path)
 
 
 # --- rows ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.api import answers
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import ID
 from gateway.api.refusals import WrongMedia
 from gateway.api.requests import FHIR, media_type, prefers
@@ -154,22 +154,10 @@ async def webhook(call: Call) -> Response:
     return summary(call, await asyncio.wrap_future(started))
 
 
-def parameter(name: str, text: str, example: str, where: str = "path") -> dict[str, Any]:
-    """A parameter as OpenAPI has it."""
-    return {
-        "name": name,
-        "in": where,
-        "required": where == "path",
-        "description": text,
-        "schema": {"type": "string"},
-        "example": example,
-    }
-
-
-_FEED: Final = parameter("feed", "A feed of the agency's", "hmis")
-_JSON_FEED: Final = parameter("feed", "A feed of the agency's", "hsds-json")
-_FILE_NAME: Final = parameter("file", "What the file is called", "Client.csv", "query")
-LOAD: Final = parameter("load_id", "The load's id", ID)
+_FEED: Final = parameter("feed", "A feed of the agency's", "hmis", "path")
+_JSON_FEED: Final = parameter("feed", "A feed of the agency's", "hsds-json", "path")
+_FILE_NAME: Final = parameter("file", "What the file is called", "Client.csv")
+LOAD: Final = parameter("load_id", "The load's id", ID, "path")
 _COUNTS: Final = {"new": 499, "changed": 0, "unchanged": 0, "older": 0, "deleted": 0, "aside": 1}
 SUMMARY: Final = {
     "load": ID,
@@ -278,7 +266,7 @@ LOADS: Final = (
             "JSON records of a webhook",
             "As `/intake/json/{feed}`, without a key: the body is signed as the feed says, by "
             "Standard Webhooks or an HMAC in a header.",
-            own=(parameter("agency", "Who sends", "st-brigid"), _JSON_FEED),
+            own=(parameter("agency", "Who sends", "st-brigid", "path"), _JSON_FEED),
             request={JSON: {"A record": RECORD}},
             response={JSON: {"In": SUMMARY}},
             also={422: "Nothing went in"},

@@ -6,8 +6,6 @@ places, paths and rules, never a value.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path, PurePath
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -19,16 +17,15 @@ from gateway.api.asking import (
     how_many,
     member_of,
     needed,
-    parameter,
     shown,
     told,
 )
-from gateway.api.endpoint import Call, Docs, Endpoint
+from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.refusals import RequestError
+from gateway.api.upload import lying
 from gateway.bench import check, draft, samples, trials
 from gateway.bench.checking import as_json as problems_json
 from gateway.bench.comparing import as_json as compared_json
-from gateway.bench.drafting import New
 from gateway.bench.drafting import as_json as draft_json
 from gateway.bench.trying import as_json as trials_json
 from gateway.errors import SettingError
@@ -74,19 +71,10 @@ async def differing(call: Call) -> Response:
 async def drafted(call: Call) -> Response:
     """A map drafted from a sample; nothing of it is kept."""
     query = asked_of(call, {"agency", "file"})
-    name, whose = PurePath(needed(query, "file")).name, member_of(call, query)
-    if not name.isprintable() or not 0 < len(name.encode()) <= 200:
-        raise RequestError("a file's name, of 200 bytes at most", place="file")
+    name, whose = needed(query, "file"), member_of(call, query)
     library, raw = call.api.pipeline.members.library, await call.body()
-
-    def write() -> New:
-        with tempfile.TemporaryDirectory() as folder:
-            sample = Path(folder) / name
-            sample.write_bytes(raw)
-            return draft(library, whose, sample)
-
     try:
-        made = await call.read(write)
+        made = await call.read(lambda: lying(name, raw, lambda at: draft(library, whose, at)))
     except SettingError as error:
         raise RequestError(str(error), place="file") from None
     return told(draft_json(made))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from gateway.api.endpoint import Docs, Endpoint
+from gateway.api.endpoint import Docs, Endpoint, parameter
 from gateway.api.examples import ID, outcome
 from gateway.api.requests import FHIR
 from gateway.fhir.compartments import owners
@@ -40,70 +40,55 @@ TAGS: Final = (
 _STRING: Final = {"type": "string"}
 
 
-def _path(name: str, text: str, example: str, **schema: Any) -> Json:
-    made = _parameter(name, "path", text, example) | {"required": True}
-    return made | {"schema": _STRING | schema}
-
-
-def _parameter(name: str, where: str, text: str, example: str) -> Json:
-    return {"name": name, "in": where, "description": text, "schema": _STRING, "example": example}
-
-
 PARAMETERS: Final[dict[str, Json]] = {
-    "resource_type": _path(
-        "resource_type", "An R4 resource type", "Task", enum=sorted(resource_types())
+    "resource_type": parameter(
+        "resource_type", "An R4 resource type", "Task", "path", enum=sorted(resource_types())
     ),
-    "id": _path("id", "The resource's id", ID, pattern=r"^[A-Za-z0-9\-.]{1,64}$"),
-    "version_id": _path(
-        "version_id", "A version, as in `meta.versionId`", "1", pattern="^[0-9]{1,18}$"
+    "id": parameter("id", "The resource's id", ID, "path", pattern=r"^[A-Za-z0-9\-.]{1,64}$"),
+    "version_id": parameter(
+        "version_id", "A version, as in `meta.versionId`", "1", "path", pattern="^[0-9]{1,18}$"
     ),
-    "message_id": _path("message_id", "The message's id", ID),
-    "prefer_return": _parameter(
+    "message_id": parameter("message_id", "The message's id", ID, "path"),
+    "prefer_return": parameter(
         "Prefer",
-        "header",
         "What a write answers: `return=representation` (default), `minimal`, `OperationOutcome`",
         "return=representation",
-    ),
-    "prefer_handling": _parameter(
-        "Prefer",
         "header",
+    ),
+    "prefer_handling": parameter(
+        "Prefer",
         "`handling=lenient` leaves unknown search parameters out; else they are a 400",
         "handling=strict",
-    ),
-    "if_match": _parameter(
-        "If-Match", "header", "The version that you changed; 412 if it isn't the newest", 'W/"1"'
-    ),
-    "if_free": _parameter(
-        "If-None-Match", "header", "`*`: only where there is none yet; else 412", "*"
-    ),
-    "if_none_match": _parameter(
-        "If-None-Match", "header", "The version that you have; 304 if it is the newest", 'W/"1"'
-    ),
-    "if_modified_since": _parameter(
-        "If-Modified-Since", "header", "304 if nothing is newer", "Mon, 02 Mar 2026 15:04:05 GMT"
-    ),
-    "if_none_exist": _parameter(
-        "If-None-Exist",
         "header",
+    ),
+    "if_match": parameter(
+        "If-Match", "The version that you changed; 412 if it isn't the newest", 'W/"1"', "header"
+    ),
+    "if_free": parameter(
+        "If-None-Match", "`*`: only where there is none yet; else 412", "*", "header"
+    ),
+    "if_none_match": parameter(
+        "If-None-Match", "The version that you have; 304 if it is the newest", 'W/"1"', "header"
+    ),
+    "if_modified_since": parameter(
+        "If-Modified-Since", "304 if nothing is newer", "Mon, 02 Mar 2026 15:04:05 GMT", "header"
+    ),
+    "if_none_exist": parameter(
+        "If-None-Exist",
         "Search criteria; nothing is made where one resource matches, 412 where several do",
         "identifier=urn:oid:2.16.840.1.113883.3.9999.1|MRN-1001",
+        "header",
     ),
-    "count": _parameter("_count", "query", "How many on a page, at most 1000", "50"),
-    "since": _parameter(
-        "_since", "query", "Only versions written from this time on", "2026-03-02T00:00:00Z"
+    "count": parameter("_count", "How many on a page, at most 1000", "50"),
+    "since": parameter("_since", "Only versions written from this time on", "2026-03-02T00:00:00Z"),
+    "at": parameter("_at", "Only versions that were current at some time then", "2026-03"),
+    "summary": parameter("_summary", "`true`, `text`, `data`, `count` (no read), `false`", "true"),
+    "elements": parameter(
+        "_elements", "Only these elements, and those that must be there", "status,owner"
     ),
-    "at": _parameter(
-        "_at", "query", "Only versions that were current at some time then", "2026-03"
-    ),
-    "summary": _parameter(
-        "_summary", "query", "`true`, `text`, `data`, `count` (no read), `false`", "true"
-    ),
-    "elements": _parameter(
-        "_elements", "query", "Only these elements, and those that must be there", "status,owner"
-    ),
-    "pretty": _parameter("_pretty", "query", "`true`: indented", "true"),
-    "mode": _parameter("mode", "query", "`terminology`: what codes are known", "full"),
-    "format": _parameter("_format", "query", "`json`: nothing else is spoken", "json"),
+    "pretty": parameter("_pretty", "`true`: indented", "true"),
+    "mode": parameter("mode", "`terminology`: what codes are known", "full"),
+    "format": parameter("_format", "`json`: nothing else is spoken", "json"),
     "search": {
         "name": "search",
         "in": "query",
@@ -144,22 +129,25 @@ PARAMETERS: Final[dict[str, Json]] = {
         "schema": {"type": "object", "additionalProperties": _STRING},
         "example": {"_type": "Task,ServiceRequest", "_sort": "-_lastUpdated"},
     },
-    "compartment": _path(
+    "compartment": parameter(
         "resource_type",
         "Whose compartment it is",
         "Patient",
+        "path",
         enum=list(owners()),
     ),
-    "member": _path("member", "A type of what is in it, or `*`", "ServiceRequest"),
-    "job_id": _path("job_id", "The job's id, from `Content-Location`", ID.replace("-", "")),
-    "file": _path("file", "A file that the manifest names", "Task-1.ndjson"),
-    "status": _parameter("status", "query", "`failed`: what is kept and undone", "failed"),
-    "unmet_status": _parameter("status", "query", "`open` (default) or `all`", "all"),
-    "since_time": _parameter("since", "query", "A date or instant; a year before", "2026-01-01"),
-    "until_time": _parameter("until", "query", "A date or instant; by default now", "2026-04-01"),
-    "task": _parameter("task", "query", "A Task's id: what waits for the code it asks for", ID),
-    "agency": _parameter(
-        "agency", "query", "Whose a message is whose sender nobody declares", "cedar-general"
+    "member": parameter("member", "A type of what is in it, or `*`", "ServiceRequest", "path"),
+    "job_id": parameter(
+        "job_id", "The job's id, from `Content-Location`", ID.replace("-", ""), "path"
+    ),
+    "file": parameter("file", "A file that the manifest names", "Task-1.ndjson", "path"),
+    "status": parameter("status", "`failed`: what is kept and undone", "failed"),
+    "unmet_status": parameter("status", "`open` (default) or `all`", "all"),
+    "since_time": parameter("since", "A date or instant; a year before", "2026-01-01"),
+    "until_time": parameter("until", "A date or instant; by default now", "2026-04-01"),
+    "task": parameter("task", "A Task's id: what waits for the code it asks for", ID),
+    "agency": parameter(
+        "agency", "Whose a message is whose sender nobody declares", "cedar-general"
     ),
 }
 HEADERS: Final[dict[str, Json]] = {

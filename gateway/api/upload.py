@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 from urllib.parse import unquote
 
 from python_multipart.exceptions import FormParserError
@@ -25,6 +26,8 @@ from gateway.rows import Came
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+T = TypeVar("T")
+
 FORM: Final = "multipart/form-data"
 FILES: Final = 1_000
 """The most files of one form."""
@@ -32,6 +35,7 @@ FILES: Final = 1_000
 _HEADERS: Final = 16
 _UNSAFE: Final = re.compile(r"[^\w. ()+@-]")
 _LONGEST: Final = 200
+"""Bytes of a file's name; most file systems take 255."""
 
 
 async def received(request: Request, folder: Path, limit: int, name: str) -> list[Came]:
@@ -80,7 +84,21 @@ def _named(request: Request) -> str:
 def safe(name: str) -> str:
     """The last part of a file's name, without what no file's name needs."""
     last = PurePosixPath(unquote(name).replace("\\", "/")).name
-    return _UNSAFE.sub("_", last)[-_LONGEST:].lstrip(".")
+    end = _UNSAFE.sub("_", last).encode()[-_LONGEST:]
+    return end.decode(errors="ignore").lstrip(".")
+
+
+def lying(name: str, raw: bytes, ask: Callable[[Path], T]) -> T:
+    """What is found of a body while it lies in a file of its name; "body" where it has none.
+
+    Raises RequestError where it is empty, and what ``ask`` raises.
+    """
+    if not raw:
+        raise RequestError("the body is empty", place="body")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, safe(name) or "body")
+        path.write_bytes(raw)
+        return ask(path)
 
 
 # --- forms ----------------------------------------------------------------------------------------
