@@ -1,8 +1,9 @@
-"""Deadlines for slow clients, where uvicorn has none: headers and body must be in by a time.
+"""Where uvicorn falls short: deadlines for slow clients, and refusals that a FHIR client reads.
 
 A middleware would come too late: it runs once the headers are in. So the protocol itself is
 wrapped. A connection that is late gets 408 and is closed; one that trickles bytes to look alive is
-late all the same, since a deadline isn't moved by data. RFC 9110, section 15.5.9.
+late all the same, since a deadline isn't moved by data. RFC 9110, section 15.5.9. What can't be
+read as HTTP has no route that could answer it: it gets its 400 here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,20 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_LATE: Final = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+from gateway.api.refusals import RequestError, TooSlow
+from gateway.api.requests import FHIR
+from gateway.fhir.json import dumps
+from gateway.fhir.outcome import outcome
+
+
+def _refusal(status: str, error: RequestError) -> bytes:
+    body = dumps(outcome(error.issues))
+    head = f"content-type: {FHIR}\r\ncontent-length: {len(body)}\r\nconnection: close"
+    return f"HTTP/1.1 {status}\r\n{head}\r\n\r\n".encode() + body
+
+
+_LATE: Final = _refusal("408 Request Timeout", TooSlow("the request didn't arrive in time"))
+_UNREADABLE: Final = _refusal("400 Bad Request", RequestError("this can't be read as HTTP/1.1"))
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -41,6 +55,12 @@ class DeadlineProtocol(HttpToolsProtocol):
         if waiting and self._deadline is None:
             self._within(self.header_timeout)
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """As every refusal: an OperationOutcome. What follows on the connection isn't read."""
+        self._met()
+        self.transport.write(_UNREADABLE)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Start the clock of a request that came in one piece with the one before it."""

@@ -164,7 +164,7 @@ class GroupCommit:
         else:
             self._disk.settle(partial(self._settled, group))
 
-    def _failed(self, group: list[_Waiting[Any]], verdict: Exception) -> None:
+    def _failed(self, group: list[_Waiting[Any]], verdict: BaseException) -> None:
         if len(group) > 1 and not isinstance(verdict, Unavailable):
             # Rows of one of them, but of which? Each alone, so that the others get through.
             for waiting in group:

@@ -49,8 +49,11 @@ BINARY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """A text that is compared byte by byte, as SQLite compares every text."""
 
 
-class Retry(Exception):
-    """PostgreSQL asks for the unit to be run again: a serialization failure, deadlock or race."""
+class Retry(BaseException):
+    """PostgreSQL asks for the unit to be run again: a serialization failure, deadlock or race.
+
+    No Exception: what a unit sets down as a fault of its message would otherwise swallow it.
+    """
 
 
 class transaction_number(FunctionElement[int]):
@@ -167,7 +170,7 @@ class Engine(Protocol):
     def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
         """New values for a table's ``key`` in the transaction that ``ask`` (SQL to rows) is of."""
 
-    def verdict(self, error: BaseException) -> Exception:
+    def verdict(self, error: BaseException) -> BaseException:
         """What a driver's error means: ``Retry``, ``Unavailable``, or the error itself (a bug)."""
 
 
@@ -216,7 +219,7 @@ class Sqlite:
         ((last,),) = ask(f"SELECT coalesce(max(key), 0) FROM {table}")
         return count(last + 1)
 
-    def verdict(self, error: BaseException) -> Exception:
+    def verdict(self, error: BaseException) -> BaseException:
         """A lock, a full disk, a failing disk: ``Unavailable``."""
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(
             error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
@@ -273,7 +276,7 @@ class Postgresql:
             for (key,) in ask(f"SELECT {next_} FROM generate_series(1, {_KEYS})"):
                 yield key
 
-    def verdict(self, error: BaseException) -> Exception:
+    def verdict(self, error: BaseException) -> BaseException:
         """A race is run again; a server that is gone, full or starting is ``Unavailable``."""
         if isinstance(error, psycopg.Error) and error.sqlstate in _RETRIED:
             return Retry(error.sqlstate)

@@ -245,7 +245,7 @@ class Link:
         except (UnicodeError, OverflowError):
             raise StoreError("a value that the database can't hold") from None
 
-    def _told(self, error: Exception) -> Exception:
+    def _told(self, error: Exception) -> BaseException:
         self._failed = True
         origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         verdict = self.engine.verdict(origin or error)

@@ -1,4 +1,4 @@
-"""The API over the real pipeline and a SQLite hub on disk."""
+"""The API over the real pipeline and a hub on disk, on each engine in turn."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.shipped import library
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(data_dir=tmp_path_factory.mktemp("hub"), message_limit=200_000)
+def settings(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("hub")
+    return Settings(data_dir=folder, database_url=module_url, message_limit=200_000)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -72,6 +73,13 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(head.split()[1]), await reader.readexactly(length)
 
 
+async def refused(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """The status, and the OperationOutcome's code."""
+    status, body = await answer(reader)
+    (found,) = json.loads(body)["issue"]
+    return status, found["code"]
+
+
 async def drip(writer: asyncio.StreamWriter, byte: bytes) -> None:
     """Send bytes for ever, as one who wants to look alive."""
     with contextlib.suppress(ConnectionError):
@@ -84,7 +92,7 @@ async def drip(writer: asyncio.StreamWriter, byte: bytes) -> None:
 def test_a_connection_that_says_nothing_is_closed_with_408() -> None:
     async def run() -> None:
         async with serving(header=0.2) as (reader, _):
-            assert await answer(reader) == (408, b"")
+            assert await refused(reader) == (408, "timeout")
             assert await reader.read() == b""
 
     asyncio.run(run())
@@ -103,11 +111,22 @@ def test_headers_that_trickle_are_cut_however_alive_they_look(start: bytes) -> N
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("raw", [b"what?\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nx: \0\r\n\r\n"])
+def test_what_is_no_http_is_refused_as_all_else_and_the_connection_closed(raw: bytes) -> None:
+    async def run() -> None:
+        async with serving() as (reader, writer):
+            writer.write(raw)
+            assert await refused(reader) == (400, "invalid")
+            assert await reader.read() == b""
+
+    asyncio.run(run())
+
+
 def test_a_body_that_trickles_is_cut() -> None:
     async def run() -> None:
         async with serving(body=0.2) as (reader, writer):
             writer.write(POST + b"12345")
-            assert await answer(reader) == (408, b"")
+            assert await refused(reader) == (408, "timeout")
             assert await reader.read() == b""
 
     asyncio.run(run())
@@ -132,7 +151,7 @@ def test_the_next_requests_headers_have_their_deadline_too() -> None:
         async with serving(header=0.2) as (reader, writer):
             writer.write(GET + b"GET / HT")
             assert await answer(reader) == (200, b"0")
-            assert await answer(reader) == (408, b"")
+            assert await refused(reader) == (408, "timeout")
 
     asyncio.run(run())
 

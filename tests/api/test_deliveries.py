@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,20 +14,13 @@ from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message, take_in
 from gateway.settings import Settings
-from gateway.store import Hub, open_hub
+from gateway.store import Hub
 from tests.api.calls import Caller, issue
 from tests.deliver.sinks import Answer, Request, http, status
 from tests.shipped import library
 
 CLINIC = Context("clinic", "test")
 PANTRY = Context("pantry", "test")
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    yield hub
-    hub.close()
 
 
 @pytest.fixture

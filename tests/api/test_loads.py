@@ -31,9 +31,10 @@ SIGNED = "files: [{map: referral}]\nsigned: {by: hmac-sha256, header: X-Signatur
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(
         data_dir=tmp_path_factory.mktemp("hub"),
+        database_url=module_url,
         message_limit=10_000,
         import_limit=1_000_000,
         translators=0,

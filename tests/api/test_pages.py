@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import structlog
 
 from gateway.api import build_api
@@ -21,7 +20,7 @@ from gateway.model import Context
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import take_in
 from gateway.settings import Settings
-from gateway.store import Hub, open_hub
+from gateway.store import Hub
 from tests.deliver.sinks import smtp
 from tests.light import CANARY, CLINIC, HARBOR, PHONE, PSEUDONYM, Mails, make, opened, read, refer
 
@@ -47,13 +46,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    yield hub
-    hub.close()
 
 
 class Visitor:

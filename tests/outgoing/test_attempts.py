@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,7 @@ PAUSE = 0.01
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "hub.sqlite"
-
-
-@pytest.fixture
-def hub(file: Path) -> Iterator[Hub]:
-    hub = open_hub(f"sqlite:///{file}")
-    yield hub
-    hub.close()
+    return tmp_path / "gateway.sqlite"
 
 
 def quick(**more: Any) -> Settings:
@@ -181,6 +174,7 @@ def test_the_same_delivery_is_replayed_under_its_id_and_number_and_it_is_on_reco
     play(story)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes into the file
 def test_an_event_that_nobody_can_judge_is_set_aside_and_the_next_arrives(
     hub: Hub, file: Path
 ) -> None:
@@ -206,6 +200,7 @@ def test_an_event_that_nobody_can_judge_is_set_aside_and_the_next_arrives(
     play(story)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it writes into the file
 def test_what_cannot_be_made_is_set_aside_after_a_few_tries_and_made_when_mended(
     hub: Hub, file: Path, tmp_path: Path
 ) -> None:

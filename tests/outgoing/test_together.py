@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,7 +14,7 @@ from gateway.model import Delivery, Event, Subscriber
 from gateway.outgoing.notifying import Made
 from gateway.outgoing.noting import Note, Noting, noted
 from gateway.outgoing.together import Together
-from gateway.store import Hub, Transaction, open_hub
+from gateway.store import Hub, Transaction
 from gateway.store.session import moment
 
 
@@ -84,13 +83,6 @@ def test_what_fails_as_a_whole_is_told_to_each_and_who_was_cut_off_hinders_nobod
         await together.close()
 
     asyncio.run(story())
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    yield hub
-    hub.close()
 
 
 def note(id: str) -> Note:
