@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,9 +44,8 @@ def examples() -> list[Resource]:
 
 
 @pytest.fixture(scope="module")
-def filled(examples: list[Resource], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    path: Path = tmp_path_factory.mktemp("official") / "hub.sqlite"
-    hub = open_hub(f"sqlite:///{path}")
+def filled(examples: list[Resource], module_url: str) -> Iterator[Hub]:
+    hub = open_hub(module_url)
     put(hub, CLINIC, *examples)
     yield hub
     hub.close()
