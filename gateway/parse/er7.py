@@ -8,11 +8,11 @@ character, an unknown version. What can't is a ParseError with its place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, Final
 
 from gateway.errors import Issue, ParseError
-from gateway.model import FORMS
+from gateway.model import FIELDS
 from gateway.parse.charset import decode
 from gateway.parse.delimiters import STANDARD, Delimiters, declared
 from gateway.parse.escapes import unescape
@@ -23,8 +23,6 @@ from gateway.parse.structures import structure
 _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments whose first field is the field separator itself."""
 
-_NO_FIELDS: Final = ("",) * FORMS
-
 _AFTER: Final = "\r\n\x00\x1a\x1c"
 _REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
 
@@ -32,7 +30,7 @@ _REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
 class Part:
     """A repetition, component or subcomponent of a field: a ``model.Node``."""
 
-    __slots__ = ("_depth", "_number", "_parts", "_segment", "_up", "value")
+    __slots__ = ("_depth", "_leaves", "_number", "_parts", "_segment", "_up", "value")
 
     def __init__(
         self, segment: Segment, value: str, depth: int, up: Part | int, number: int
@@ -41,6 +39,7 @@ class Part:
         self._depth = depth
         self._up = up
         self._number = number
+        self._leaves: list[str] | None = None
         self._parts: list[str | Part] | None = None  # each a text until somebody goes there
         self.value = value
         """As sent, escapes and all."""
@@ -57,43 +56,65 @@ class Part:
 
     def text(self) -> str | None:
         """The unescaped text of the first leaf; None where empty, ``NULL`` for ``""``."""
+        leaves = self._leaves
+        if leaves is None:
+            leaves = self._cut()
+        return (leaves[0] if leaves else self._first()) or None
+
+    def _first(self) -> str:
+        """The first leaf of what isn't simple."""
         _, component, _, escape, subcomponent, _ = self._segment.marks
         leaf = self.value
         if self._depth == _REPETITION:
             leaf = leaf.partition(component)[0]
         if self._depth != _SUBCOMPONENT:
             leaf = leaf.partition(subcomponent)[0]
-        if escape in leaf:
-            leaf = self._segment.unescape(leaf, self)
-        return leaf or None
+        return self._segment.unescape(leaf, self) if escape in leaf else leaf
 
     @property
-    def form(self) -> tuple[str, int, Delimiters] | None:
+    def form(self) -> Hashable | None:
         """What parts that read alike have in common; None for one with escapes."""
-        marks = self._segment.marks
-        return None if marks.escape in self.value else (self.value, self._depth, marks)
+        segment = self._segment
+        if segment.marks.escape in self.value:
+            return None
+        if segment.plain and self._depth == _REPETITION:
+            return self.value
+        return self.value, self._depth, segment.marks
 
     @property
     def shape(self) -> bytes:
         """Which children there are: a byte each, 1 or 0."""
-        parts = self._parts or self._divide()
-        return bytes(map(bool, parts)) if parts else b"\x01"
+        leaves = self._leaves
+        if leaves is None:
+            leaves = self._cut()
+        parts = leaves or self._parts or self._divide()
+        return bytes(map(bool, parts)) if len(parts) > 1 else b"\x01"
 
     def leaf(self, number: int) -> str | None:
         """The text of a child: the fast way to ``child(number).text()``, without the child."""
-        parts = self._parts
-        if parts is None:
-            parts = self._divide()
-        if not 0 < number <= len(parts):
-            return self.text() if number == 1 else None  # undivided, it is its own child
-        found = parts[number - 1]
-        if isinstance(found, Part):
-            return found.text()
-        _, _, _, escape, subcomponent, _ = self._segment.marks
-        if escape in found or subcomponent in found:
-            child = self.child(number)
-            return child.text() if child is not None else None
-        return found or None
+        leaves = self._leaves
+        if leaves is None:
+            leaves = self._cut()
+        if leaves:
+            return (leaves[number - 1] or None) if 0 < number <= len(leaves) else None
+        child = self.child(number)
+        return child.text() if child is not None else None
+
+    def _cut(self) -> list[str]:
+        """The texts one level down, of an undivided one its own: of what is simple, as most is.
+
+        [] where a text has an escape, or is divided again.
+        """
+        _, component, _, escape, subcomponent, _ = self._segment.marks
+        value, depth = self.value, self._depth
+        if escape in value or (depth == _REPETITION and subcomponent in value):
+            leaves = []
+        elif depth == _SUBCOMPONENT:
+            leaves = [value]
+        else:
+            leaves = value.split(component if depth == _REPETITION else subcomponent)
+        self._leaves = leaves
+        return leaves
 
     def child(self, number: int) -> Part | None:
         """The component or subcomponent, from 1; None where there is none or it is empty.
@@ -149,18 +170,17 @@ class Literal(Part):
 class Segment:
     """A segment of a message: a ``model.Segment``. ``raw`` is its text as sent."""
 
-    forms: list[str] | None
     shape: bytes
 
     __slots__ = (
         "_fields",
         "_message",
         "_nodes",
-        "forms",
         "index",
         "marks",
         "name",
         "ordinal",
+        "plain",
         "raw",
         "shape",
     )
@@ -170,6 +190,7 @@ class Segment:
         self._fields: list[str] | None = None
         self._nodes: dict[int, tuple[Part, ...]] = {}
         self.marks = message.delimiters
+        self.plain = message.plain
         self.name = name
         self.ordinal = ordinal
         self.index = index
@@ -192,21 +213,11 @@ class Segment:
         return fields
 
     def __getattr__(self, name: str) -> Any:
-        """``shape`` and ``forms``, worked out when they are asked for: from then on they stand."""
+        """``shape``, worked out when it is asked for: from then on it stands."""
         if name == "shape":
-            self.shape = bytes(map(bool, self.fields))
+            self.shape = bytes(map(bool, self.fields)).ljust(FIELDS, b"\0")
             return self.shape
-        if name == "forms":
-            self.forms = self._forms()
-            return self.forms
         raise AttributeError(name)
-
-    def _forms(self) -> list[str] | None:
-        """With HL7's own delimiters and no escapes the same texts read alike."""
-        texts = self.fields[3:] if self.name in _HEADERS else (self.raw,)
-        if self.marks[:5] != STANDARD[:5] or any(STANDARD.escape in text for text in texts):
-            return None
-        return [*self.fields, *_NO_FIELDS[len(self.fields) :]]
 
     def repetitions(self, number: int) -> tuple[Part, ...]:
         """The field's repetitions; () where the field is empty, or there is none.
@@ -280,6 +291,7 @@ class Message:
         "control_id",
         "delimiters",
         "event",
+        "plain",
         "segments",
         "structure",
         "version",
@@ -289,6 +301,7 @@ class Message:
 
     def __init__(self, delimiters: Delimiters, charset: str, lines: list[str]) -> None:
         self.delimiters = delimiters
+        self.plain = delimiters[:5] == STANDARD[:5]
         self.charset = charset
         self._warnings: dict[tuple[str | None, str], Issue] = {}
         self._by_name: dict[str, list[Segment]] = {}

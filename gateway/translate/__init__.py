@@ -1,12 +1,13 @@
 """The mapping language: maps loaded, checked and compiled; Records made into FHIR R4 resources.
 
 The guide is ``mappings/README.md``. A map's way is ``source`` (YAML with places), ``maps`` (which
-file is in force), ``rules``, ``verbs`` and ``resources`` (closures, checked against R4), ``plans``
-(by event); ``library`` holds the whole and translates. ``include`` puts parts into message maps.
-``feeds`` and ``records`` are the same for rows and JSON (``columns``, ``queries``: their paths),
-and ``rows`` translates them. ``needs``, ``turns`` and ``memory`` save work: what can't give
-anything isn't run, and what was made of the same texts before isn't made again (``elements``: of a
-resource only what is new). ``coverage`` counts what messages held and no rule read.
+file is in force), ``rules``, ``verbs`` and ``resources`` (checked against R4), ``plans`` (by
+event); ``library`` holds the whole and translates. Each resource and data type becomes a Python
+function of its own, written by its rules (``code``) and compiled when it is first called;
+``elements`` fills a resource, ``making`` makes all that a map makes. ``include`` puts parts into
+message maps. ``feeds`` and ``records`` are the same for rows and JSON (``columns``, ``queries``:
+their paths), and ``rows`` translates them. What a data type map made of the same text before isn't
+made again (``memory``). ``coverage`` counts what messages held and no rule read.
 """
 
 from gateway.translate.agency import is_agency_id

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
-from gateway.model import HUB, Agency, Closing, Sender, Sequencing
+from gateway.model import HUB, Agency, Allowance, Closing, Sender, Sequencing
 from gateway.translate.feeds import named, timezone
 from gateway.translate.source import (
     Block,
@@ -30,7 +30,9 @@ _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _KEYS: Final = frozenset(
     {"agency", "name", "aliases", "identifiers", "feeds", "authorities", "tables"}
     | {"closes-loops-by", "hears-by", "falls-back", "tables-kept-by", "victim-service-provider"}
+    | {"limits"}
 )
+_LIMITS: Final = frozenset({"rate", "burst", "in-hand"})
 _FEED: Final = frozenset({"kind", "timezone", "charset", "sending", "sequence"})
 _KINDS: Final = ("hl7v2", "csv", "json")
 _TABLE: Final = frozenset({"file", "unmapped"})
@@ -89,6 +91,7 @@ def read_profile(id_: str, folder: Path, shown: str) -> Profile:
         tables_kept_by=_keeper(body),
         confidential=_is_confidential(body),
         falls_back="falls-back" in body.items and flag(body.items["falls-back"], "'falls-back'"),
+        allowance=_allowance(body),
     )
     tables, policies = _tables(body, folder, shown)
     return Profile(agency, tables, folder, policies, others)
@@ -221,6 +224,27 @@ def _keeper(body: Block) -> str:
     if not is_agency_id(keeper) and keeper != HUB:
         refuse(item.place, f"'tables-kept-by' is an agency's id, or {HUB}")
     return keeper
+
+
+def _allowance(body: Block) -> Allowance:
+    """How much it may ask of the hub, where it isn't what is usual."""
+    if (item := body.get("limits")) is None:
+        return Allowance()
+    found = block(item, "'limits'")
+    found.refuse_unknown(_LIMITS, "'limits'")
+    rate, burst, in_hand = (_number(found, key) for key in ("rate", "burst", "in-hand"))
+    return Allowance(
+        rate, None if burst is None else int(burst), None if in_hand is None else int(in_hand)
+    )
+
+
+def _number(found: Block, key: str) -> float | None:
+    if key not in found.items:
+        return None
+    said = text(found.items[key], f"'{key}'")
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?" if key == "rate" else r"\d{1,9}", said):
+        refuse(found.places[key], f"'{key}' is a number, 0 for no limit")
+    return float(said)
 
 
 def _is_confidential(body: Block) -> bool:

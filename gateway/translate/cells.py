@@ -38,17 +38,16 @@ class Row:
         self._cells: dict[int, Sequence[Node]] = {}
         self.shape = bytes([1, *[1 if text else 0 for text in texts]])
 
-    @property
-    def forms(self) -> None:
-        """None: of a row only cells are remembered."""
-
     def repetitions(self, number: int) -> Sequence[Node]:
         """The cell of a column, if there is anything in it: always the same one."""
         found = self._cells.get(number)
         if found is None:
             text = self._texts[number - 1]
-            found = self._cells[number] = (Cell(self, number, text),) if text else _NONE
+            found = self._cells[number] = self._cell(number, text) if text else _NONE
         return found
+
+    def _cell(self, number: int, text: str) -> Sequence[Node]:
+        return (Cell(self.where, self._columns, number, text),)
 
     def column(self, number: int) -> str:
         """The name of a column, as its map has it."""
@@ -56,19 +55,23 @@ class Row:
 
 
 class Cell:
-    """What stands in one column of a row: a text, undivided."""
+    """What stands in one column of a row: a text, undivided.
 
-    __slots__ = ("_number", "_row", "_text")
+    It doesn't know its row, which knows it: a ring of both would wait to be looked for as litter.
+    """
 
-    def __init__(self, row: Row, number: int, text: str) -> None:
-        self._row = row
+    __slots__ = ("_columns", "_number", "_text", "_where")
+
+    def __init__(self, where: str, columns: Sequence[str], number: int, text: str) -> None:
+        self._where = where
+        self._columns = columns
         self._number = number
         self._text = text
 
     @property
     def place(self) -> str:
         """``Client.csv:12:DOB``."""
-        return f"{self._row.where}:{self._row.column(self._number)}"
+        return f"{self._where}:{self._columns[self._number - 1]}"
 
     @property
     def form(self) -> Hashable:

@@ -1,4 +1,4 @@
-"""Conditions: ``PID-8 = F and not (PV1-2 in (O, E) or DG1 exists)``, compiled to closures.
+"""Conditions: ``PID-8 = F and not (PV1-2 in (O, E) or DG1 exists)``, checked once.
 
 Recursive descent over ``not``, ``and``, ``or`` and brackets. A test is true if one of the
 repetitions that its path meets satisfies it; ``!=`` is ``not … =``; an empty field equals ``''``.
@@ -7,23 +7,25 @@ repetitions that its path meets satisfies it; ``!=`` is ``not … =``; an empty 
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from gateway.model import NULL, Node
-from gateway.translate.needs import ANYTHING, Condition, all_of, either, of_path, of_texts
+from gateway.model import Node
+from gateway.translate.code import At, Code, Write, alone
 from gateway.translate.paths import (
-    First,
     Frame,
+    Met,
     Path,
-    compile_first,
-    compile_nodes,
+    Segments,
+    all_met,
     compile_segments,
     filled,
+    first_met,
     is_path,
     parse_path,
-    says,
 )
-from gateway.translate.run import Nodes, Run, Scope, Test
+from gateway.translate.run import Test
 from gateway.translate.source import refuse
 
 _TOKEN: Final = re.compile(
@@ -34,18 +36,29 @@ _KEYWORDS: Final = frozenset({"and", "or", "not", "in", "exists", "matches"})
 _COMPONENT: Final = re.compile(r"[1-9]\d*(?:\.[1-9]\d*)?")
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled ``if``: as it is written where it stands, and by itself; what it looks at."""
+
+    write: Write
+    test: Test
+    paths: tuple[Path, ...]
+
+
 def compile_condition(text: str, frame: Frame, place: str) -> Condition:
-    """A condition's closure, and its needs; MapError at ``place`` where it can't be read."""
-    return _Parser(text, frame, place).whole()
+    """A condition; MapError at ``place`` where it can't be read."""
+    parser = _Parser(text, frame, place)
+    write = parser.whole()
+    return Condition(write, alone(write, place), tuple(parser.paths))
 
 
-def compile_choice(text: str, frame: Frame, place: str) -> Test:
+def compile_choice(text: str, frame: Frame, place: str) -> Write:
     """A repetition's condition, ``5=MR``: bare numbers are its components."""
-    return _Parser(text, frame, place, numbers=True).whole().test
+    return _Parser(text, frame, place, numbers=True).whole()
 
 
 class _Parser:
-    """One condition on its way from text to closure."""
+    """One condition on its way from text to what is written."""
 
     def __init__(self, text: str, frame: Frame, place: str, *, numbers: bool = False) -> None:
         self.text, self.frame, self.place, self.numbers = text, frame, place, numbers
@@ -83,39 +96,35 @@ class _Parser:
         self.at += 1
         return True
 
-    def whole(self) -> Condition:
+    def whole(self) -> Write:
         """The whole text, to its last token."""
         test = self._or()
         if self._peek():
             self._fail()
-        return test._replace(paths=tuple(self.paths))
+        return test
 
-    def _or(self) -> Condition:
+    def _or(self) -> Write:
         found = [self._and()]
         while self._skip("or"):
             found.append(self._and())
-        if len(found) == 1:
-            return found[0]
-        return Condition(_any([one.test for one in found]), either(one.needs for one in found))
+        return found[0] if len(found) == 1 else _chained(found, "if not")
 
-    def _and(self) -> Condition:
+    def _and(self) -> Write:
         found = [self._not()]
         while self._skip("and"):
             found.append(self._not())
-        if len(found) == 1:
-            return found[0]
-        return Condition(_all([one.test for one in found]), all_of(one.needs for one in found))
+        return found[0] if len(found) == 1 else _chained(found, "if")
 
-    def _not(self) -> Condition:
+    def _not(self) -> Write:
         if self._skip("not"):
-            return Condition(_negated(self._not().test), ANYTHING)
+            return _negated(self._not())
         if self._skip("("):
             test = self._or()
             self._take(")")
             return test
         return self._comparison()
 
-    def _comparison(self) -> Condition:
+    def _comparison(self) -> Write:
         left = self._take()
         if self._skip("exists"):
             return self._exists(left)
@@ -123,24 +132,19 @@ class _Parser:
         if self._skip("="):
             return self._among(path, frozenset({self._literal()}))
         if self._skip("!="):
-            return Condition(
-                _negated(self._among(path, frozenset({self._literal()})).test), ANYTHING
-            )
+            return _negated(self._among(path, frozenset({self._literal()})))
         if self._skip("in"):
             return self._among(path, self._literals())
         self._take("matches")
-        nodes = compile_nodes(path, compile_choice, self.place)
-        return Condition(_matches(nodes, self._pattern()), of_path(path))
+        return _matches(all_met(path, compile_choice, self.place), self._pattern())
 
-    def _among(self, path: Path, texts: frozenset[str]) -> Condition:
-        needs = of_texts(path, texts)
-        if path.is_single and len(path.parts) == 1:
-            return Condition(_component_one_of(path.parts[0], texts), needs)
+    def _among(self, path: Path, texts: frozenset[str]) -> Write:
+        """A component's text is read without going there."""
+        around = replace(path, parts=path.parts[:-1])
+        last = path.parts[-1] if path.parts else 0
         if path.is_single:
-            first = compile_first(path, compile_choice, self.place)
-            return Condition(_only_one_of(first, texts), needs)
-        nodes = compile_nodes(path, compile_choice, self.place)
-        return Condition(_one_of(nodes, texts), needs)
+            return _only_one_of(first_met(around, compile_choice, self.place), last, texts)
+        return _one_of(all_met(around, compile_choice, self.place), last, texts)
 
     def _literals(self) -> frozenset[str]:
         self._take("(")
@@ -173,111 +177,117 @@ class _Parser:
         self.paths.append(parse_path(token, self.frame, self.place))
         return self.paths[-1]
 
-    def _exists(self, token: str) -> Condition:
+    def _exists(self, token: str) -> Write:
         if not is_path(token, self.frame) and not self.numbers:
             self.paths.append(parse_path(token, self.frame, self.place))
-            segments = compile_segments(self.paths[-1])
-            return Condition(lambda run, scope, node: bool(segments(scope)), ANYTHING)
+            return _there(compile_segments(self.paths[-1]))
         path = self._path(token)
-        return Condition(self._filled(path), of_path(path))
-
-    def _filled(self, path: Path) -> Test:
         if path.is_single and len(path.parts) == 1:
             return _component_filled(path.parts[0])
-        if path.is_single:
-            return _only_filled(compile_first(path, compile_choice, self.place))
-        return _filled(compile_nodes(path, compile_choice, self.place))
+        return _filled(all_met(path, compile_choice, self.place))
 
 
-# --- what runs -----------------------------------------------------------------------------------
+# --- what is written -----------------------------------------------------------------------------
 
 
-def _any(tests: list[Test]) -> Test:
-    if len(tests) == 2:
-        one, two = tests
-        return lambda run, scope, node: one(run, scope, node) or two(run, scope, node)
-    return lambda run, scope, node: any(test(run, scope, node) for test in tests)
+def _chained(tests: list[Write], head: str) -> Write:
+    """One after the other, as long as the next decides."""
+
+    def write(code: Code, at: At, into: str) -> None:
+        tests[0](code, at, into)
+        for test in tests[1:]:
+            with code.block(f"{head} {into}"):
+                test(code, at, into)
+
+    return write
 
 
-def _all(tests: list[Test]) -> Test:
-    if len(tests) == 2:
-        one, two = tests
-        return lambda run, scope, node: one(run, scope, node) and two(run, scope, node)
-    return lambda run, scope, node: all(test(run, scope, node) for test in tests)
+def _negated(test: Write) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        test(code, at, into)
+        code(f"{into} = not {into}")
+
+    return write
 
 
-def _negated(test: Test) -> Test:
-    return lambda run, scope, node: not test(run, scope, node)
+def _text(node: str, component: int) -> str:
+    return f"{node}.leaf({component})" if component else f"{node}.text()"
 
 
-def _one_of(nodes: Nodes, texts: frozenset[str]) -> Test:
+def _one_of(met: Met, component: int, texts: frozenset[str]) -> Write:
+    """Whether one of several is among the texts; if all are empty, whether "" is."""
+
+    def write(code: Code, at: At, into: str) -> None:
+        text = code.local("x")
+        code(f"{into} = {'' in texts}")
+        with met(code, at) as node:
+            code(f"{text} = {_text(node, component)}")
+            with code.block(f"if {text} is not None and {text} != NULL"):
+                code(f"{into} = {text} in {code.bound(texts)}")
+                with code.block(f"if {into}"):
+                    code("break")
+
+    return write
+
+
+def _only_one_of(met: Met, component: int, texts: frozenset[str]) -> Write:
+    """The same of a single one."""
     if_empty = "" in texts
 
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        empty = True
-        for one in nodes(run, scope, node):
-            text = one.text()
-            if text is not None and text != NULL:
-                empty = False
-                if text in texts:
-                    return True
-        return empty and if_empty
+    def write(code: Code, at: At, into: str) -> None:
+        text = code.local("x")
+        code(f"{into} = {if_empty}")
+        with met(code, at) as node, code.there(node, component) if component else nullcontext():
+            code(f"{text} = {_text(node, component)}")
+            with code.block(f"if {text} is not None and {text} != NULL"):
+                code(f"{into} = {text} in {code.bound(texts)}")
 
-    return test
+    return write
 
 
-def _only_one_of(first: First, texts: frozenset[str]) -> Test:
-    if_empty = "" in texts
+def _matches(met: Met, pattern: re.Pattern[str]) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        text = code.local("x")
+        code(f"{into} = False")
+        with met(code, at) as node:
+            code(f"{text} = {node}.text()")
+            matched = f"{code.bound(pattern.fullmatch)}({text}) is not None"
+            with code.block(f"if {text} is not None and {matched}"):
+                code(f"{into} = True")
+                code("break")
 
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        found = first(run, scope, node)
-        text = found.text() if found is not None else None
-        return if_empty if text is None or text == NULL else text in texts
-
-    return test
-
-
-def _component_one_of(number: int, texts: frozenset[str]) -> Test:
-    if_empty = "" in texts
-
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is one
-        return if_empty if text is None or text == NULL else text in texts
-
-    return test
+    return write
 
 
-def _matches(nodes: Nodes, pattern: re.Pattern[str]) -> Test:
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        texts = (one.text() for one in nodes(run, scope, node))
-        return any(text is not None and pattern.fullmatch(text) is not None for text in texts)
-
-    return test
+def _there(segments: Segments) -> Write:
+    return lambda code, at, into: code(f"{into} = bool({segments(code, at)})")
 
 
-def _filled(nodes: Nodes) -> Test:
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        return any(map(filled, nodes(run, scope, node)))
+def _filled(met: Met) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = False")
+        with met(code, at) as node, code.block(f"if {code.bound(filled)}({node})"):
+            code(f"{into} = True")
+            code("break")
 
-    return test
+    return write
 
 
-def _component_filled(number: int) -> Test:
+def _component_filled(number: int) -> Write:
     """The commonest test in data type maps, on a short way."""
 
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is one
-        if text is not None and says(text):
-            return True
-        found = node.child(number)  # type: ignore[union-attr]
-        return found is not None and filled(found)
+    def write(code: Code, at: At, into: str) -> None:
+        text = code.local("x")
+        code(f"{into} = False")
+        with code.there(at.node, number):
+            code(f"{text} = {at.node}.leaf({number})")
+            says = f"{text} is not None and {text} != NULL and not {text}.isspace()"
+            code(f"{into} = {says} or {code.bound(_filled_part)}({at.node}, {number})")
 
-    return test
+    return write
 
 
-def _only_filled(first: First) -> Test:
-    def test(run: Run, scope: Scope, node: Node | None) -> bool:
-        found = first(run, scope, node)
-        return found is not None and filled(found)
-
-    return test
+def _filled_part(node: Node, number: int) -> bool:
+    """Whether a component has anything that says anything, beyond its first text."""
+    found = node.child(number)
+    return found is not None and filled(found)

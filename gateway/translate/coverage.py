@@ -124,10 +124,6 @@ class _Segment:
         self.index = segment.index
         self.shape = segment.shape
 
-    @property
-    def forms(self) -> None:
-        """Never remembered: what is remembered isn't read."""
-
     def repetitions(self, number: int) -> Sequence[Node]:
         """The field's repetitions, each noting what is read of it."""
         found = enumerate(self._segment.repetitions(number), 1)

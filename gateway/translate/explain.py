@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from gateway.errors import GatewayError, Issue
 from gateway.model import Agency, Entry, Given, Node, Record, Reference, Resource
+from gateway.translate.code import alone, called
+from gateway.translate.conditions import Condition
 from gateway.translate.feeds import compile_feed
 from gateway.translate.library import Library, Shelf, plan_of, run_of
-from gateway.translate.live import Live
-from gateway.translate.needs import Condition, Present
+from gateway.translate.making import Making
 from gateway.translate.origins import Kind, Origin, bare, tale_of, told
 from gateway.translate.paths import Path
 from gateway.translate.plans import Plan, compile_plan
@@ -91,7 +92,7 @@ class ExplainingRows(Rows):
             own.layout, own.compiler.maps, own.compiler.tables, own.version, _Compiler
         )
         plans = [file.plan for file in made.files if file.plan is not None]
-        self._plans = {plan.name: replace(plan, makers=_listening(plan.makers)) for plan in plans}
+        self._plans = {plan.name: replace(plan, making=_listening(plan.making)) for plan in plans}
 
     def explain(self, name: str, given: Given) -> Explained:
         """What a row becomes by the map of that name, and why.
@@ -139,11 +140,11 @@ def _explaining(shelf: Shelf, plan: Plan) -> Plan:
     source = compiler.maps.find("messages", plan.name)
     assert source is not None, "it was compiled from there"
     made = compile_plan(compiler, source)
-    return replace(made, makers=_listening(made.makers))
+    return replace(made, making=_listening(made.making))
 
 
-def _listening(makers: Sequence[Maker]) -> tuple[Maker, ...]:
-    return tuple(_Maker(**_fields(maker)) for maker in makers)
+def _listening(making: Making) -> Making:
+    return Making([_Maker(**_fields(maker)) for maker in making.makers], making.asks)
 
 
 def _fields(item: Any) -> dict[str, Any]:
@@ -186,23 +187,14 @@ class _Compiler(Compiler):
 
     def noted(self, rule: Rule, item: Block) -> Rule:
         kind: Kind = next((_KINDS[key] for key in item.items if key in _KINDS), "read")
-        narrow, default = rule.narrow, rule.default
-        origin = Origin(item.place, kind)
-
-        def narrowed(present: Present) -> Read:
-            assert narrow is not None
-            return _telling(narrow(present), origin)
+        default = rule.default
+        told_of = _telling(alone(rule.write, item.place), Origin(item.place, kind))
 
         def by_default() -> object:
             assert default is not None
             return told(default(), Origin(item.place, "default"))
 
-        return replace(
-            rule,
-            read=_telling(rule.read, origin),
-            narrow=narrow and narrowed,
-            default=default and by_default,
-        )
+        return replace(rule, write=called(told_of), default=default and by_default)
 
     def heard(self, leaf: Leaf, item: Block) -> Leaf:
         origin = Origin(item.place)
@@ -230,7 +222,7 @@ class _Compiler(Compiler):
                     _journal(run).note(place)
                 return test(run, scope, node)
 
-        return found._replace(test=asked)
+        return replace(found, write=called(asked), test=asked)
 
 
 def _met(paths: Sequence[Path], run: Run, scope: Scope, node: Node | None) -> Iterator[str]:
@@ -245,20 +237,20 @@ class _Maker(Maker):
 
     __slots__ = ()
 
-    def _reference(self, run: Run, live: Live, scope: Scope, node: Node | None) -> Reference:
+    def named(self, run: Run, scope: Scope, node: Node | None) -> Reference:
         assert isinstance(run, _Run)
         before = len(run.journal.notes)
-        reference = Maker._reference(self, run, live, scope, node)
-        origin = self._identity(run, live, scope, node)
+        reference = Maker.named(self, run, scope, node)
+        origin = self._identity(run, scope, node)
         if origin is None:
             origin = Origin(self.place, "key", _read(run.journal.notes[before:], 0)[0])
         run.identities.setdefault(reference, (self.place, replace(origin, kind="key")))
         return reference
 
-    def _identity(self, run: Run, live: Live, scope: Scope, node: Node | None) -> Origin | None:
+    def _identity(self, run: Run, scope: Scope, node: Node | None) -> Origin | None:
         """Where the very identifier comes from that the id was made of, if it says so."""
-        for read, many in live.keys:
-            value = read(run, scope, node)
+        for key, many in self.keys:
+            value = key.call(run, scope, node)
             if value is None:
                 continue
             pairs = [pair_of(one) for one in (value if many else (value,))]

@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.model import Given, Signed
 from gateway.translate.columns import ROW, Columns
+from gateway.translate.conditions import Condition
 from gateway.translate.maps import Maps
-from gateway.translate.needs import Condition
 from gateway.translate.paths import Dialect, Frame
 from gateway.translate.queries import Queries, records
 from gateway.translate.records import Lookup, RecordPlan, compile_record

@@ -40,6 +40,15 @@ def leaf(run: Run, node: Node | None) -> str | None:
     return text
 
 
+def _part(run: Run, node: Node, number: int) -> str | None:
+    """The same of a part."""
+    text = node.leaf(number)
+    if text == NULL:
+        run.null = True
+        return None
+    return text
+
+
 def as_uri(text: str) -> str | None:
     """``urn:oid:``, ``urn:uuid:`` or a URI as it stands; None for anything else."""
     found = text.strip()
@@ -55,7 +64,7 @@ def authority(run: Run, node: Node) -> str | None:
 
     The agency's word comes first, then what is globally unique, then a URI within the agency.
     """
-    namespace, universal = leaf(run, node.child(1)), leaf(run, node.child(2))
+    namespace, universal = _part(run, node, 1), _part(run, node, 2)
     known = run.agency.authorities
     if namespace and namespace in known:
         return known[namespace]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ SPACE: Final = UUID("6f1d3c2e-7f0a-5b8e-9a41-2c0f4be1d7a3")
 _PREFIX: Final = SPACE.bytes
 
 
+@lru_cache(4096)  # a client of whom row after row tells, a practitioner in message after message
 def identity(agency: str, type_: str, system: str, value: str) -> str:
     """The id of the resource that an agency knows by (system, value).
 

@@ -7,24 +7,17 @@ A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.fhir.elements import children
+from gateway.translate.elements import Forget
 from gateway.translate.paths import Path
 from gateway.translate.rules import Compiler
-from gateway.translate.run import Test
 from gateway.translate.sites import Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
 
 _ELSEWHERE: Final = frozenset({"to", "in", "each", "if", "key", "known", "made-by"})
 """What is said of a resource that isn't made here."""
-
-
-class Forget(NamedTuple):
-    """Elements that go, unless a rule gives them, where ``test`` holds (None: always)."""
-
-    test: Test | None
-    names: frozenset[str]
 
 
 def compile_keep(item: Yaml | None, type_: str) -> frozenset[str]:
@@ -70,7 +63,7 @@ def _forget(compiler: Compiler, item: Yaml, type_: str, site: Site) -> Forget:
     said.refuse_unknown(frozenset({"if", "elements"}), "'forget'")
     condition = compiler.condition(said.get("if"), site)
     names = frozenset(_names(said.need("elements"), type_))
-    return Forget(condition.test if condition else None, names)
+    return Forget(condition.write if condition else None, names)
 
 
 def _names(item: Yaml, type_: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
 from gateway.model import NULL, Node
 from gateway.translate.functions import Function, leaf
-from gateway.translate.run import Read, Run, Scope
+from gateway.translate.run import Run
 from gateway.translate.sites import Leaf
 from gateway.translate.tables import Row, Table, Unmapped
 from gateway.translate.values import READERS, Reader, read_text
@@ -70,7 +70,7 @@ def plain(type_: str, function: Function | None, codes: frozenset[str] | None) -
     if function is not None and type_ in _TEXTS and codes is None:
         return function
     if function is None and codes is None:
-        return as_sent if convert is read_text else _straight(convert)
+        return as_sent if convert is read_text else Straight(convert)
 
     def read(run: Run, node: Node) -> Any:
         text = function(run, node) if function else leaf(run, node)
@@ -94,32 +94,16 @@ def as_sent(run: Run, node: Node) -> str | None:
     return text
 
 
-def component_as_sent(number: int) -> Read:
-    """``as_sent`` of a component: the commonest rule in data type maps, without a node for it."""
+@dataclass(frozen=True, slots=True)
+class Straight:
+    """A text as one of R4's primitives."""
 
-    def read(run: Run, scope: Scope, node: Node | None) -> str | None:
-        text = node.leaf(number)  # type: ignore[union-attr]  # relative: there is a node
-        if text is None or text.isspace():
-            return None
-        if text == NULL:
-            run.null = True
-            return None
-        return text
+    convert: Reader
 
-    return read
-
-
-def _straight(convert: Reader) -> Leaf:
-    def read(run: Run, node: Node) -> Any:
-        text = node.text()
-        if text is None:
-            return None
-        if text == NULL:
-            run.null = True
-            return None
-        return convert(run, text, node)
-
-    return read
+    def __call__(self, run: Run, node: Node) -> Any:
+        """What it makes of a node."""
+        text = leaf(run, node)
+        return self.convert(run, text, node) if text is not None else None
 
 
 def looked_up(type_: str, lookup: Lookup, function: Function | None) -> Leaf:
@@ -195,36 +179,6 @@ def codes_of(element: Element) -> frozenset[str] | None:
     if element.types[0] != "code" or element.binding is None:
         return None
     return element.binding.codes
-
-
-def joined(parts: list[tuple[Callable[..., Any], bool]], between: str) -> Callable[..., Any]:
-    """Text of all parts that have one; nothing where only constants do.
-
-    ``parts`` are (read, weighs); a read gives a text, or a list of texts.
-    """
-
-    def read(run: Run, scope: Scope, node: Node | None) -> str | None:
-        texts: list[str] = []
-        found = False
-        for part, weighs in parts:
-            value = part(run, scope, node)
-            if value is None:
-                continue
-            found = found or weighs
-            texts.extend(value if isinstance(value, list) else (value,))
-        return between.join(texts) if found else None
-
-    return read
-
-
-def changed(read: Read, change: Change) -> Read:
-    """What a function makes of a text."""
-
-    def turned(run: Run, scope: Scope, node: Node | None) -> str | None:
-        text = read(run, scope, node)
-        return change(text) or None if text is not None else None
-
-    return turned
 
 
 def parted(type_: str, between: str) -> Leaf:

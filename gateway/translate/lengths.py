@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.model import Node
+from gateway.translate.code import At, Code, Write
 from gateway.translate.functions import leaf
 from gateway.translate.run import Read, Run, Scope
 from gateway.translate.values import parse_decimal
@@ -68,13 +69,10 @@ def _unit(run: Run, scope: Scope, node: Node | None, units: tuple[Find | int, ..
     return None
 
 
-def shifted(base: Read, by: Length, sign: int) -> Read:
+def shifted(base: Write, by: Length, sign: int) -> Write:
     """A date or time so much later (``sign`` 1) or earlier (-1); None without either."""
 
-    def read(run: Run, scope: Scope, node: Node | None) -> str | None:
-        begin = base(run, scope, node)
-        if begin is None:
-            return None
+    def later(run: Run, scope: Scope, node: Node | None, begin: str) -> str | None:
         found = by(run, scope, node)
         if found is None:
             return None
@@ -84,7 +82,12 @@ def shifted(base: Read, by: Length, sign: int) -> Read:
             run.warn(at, "the time isn't precise enough to add a length to; left out")
         return moved
 
-    return read
+    def write(code: Code, at: At, into: str) -> None:
+        base(code, at, into)
+        with code.block(f"if {into} is not None"):
+            code(f"{into} = {code.bound(later)}(run, {at.scope}, {at.node}, {into})")
+
+    return write
 
 
 def _moved(begin: str, seconds: Decimal) -> str | None:

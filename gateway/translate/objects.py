@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
 
 from gateway.fhir.elements import Element, children
-from gateway.model import Node
-from gateway.translate.needs import (
-    ANYTHING,
-    Condition,
-    Needs,
-    Present,
-    all_of,
-    either,
-    everything,
-)
+from gateway.translate.code import At, Code, Write
+from gateway.translate.conditions import Condition
 from gateway.translate.paths import Path
-from gateway.translate.run import Read, Run, Scope, Test
-from gateway.translate.sites import Rule
+from gateway.translate.sites import Needs, Rule, one_of_needs
 from gateway.translate.source import refuse
 
 
@@ -29,7 +20,7 @@ class Part:
     """One element of an object, compiled. ``name`` "" is a block of a choice: it gives a dict.
 
     ``is_list``: its rules' results make a list; else the first counts. ``names`` are the JSON names
-    that it may make, ``paths`` what it reads, ``tested`` what its conditions look at.
+    that it may make, ``paths`` what it reads.
     """
 
     name: str
@@ -38,7 +29,6 @@ class Part:
     names: tuple[str, ...]
     default: Callable[[], object] | None = None
     paths: tuple[Path, ...] = ()
-    tested: tuple[Path, ...] = ()
 
     @property
     def weighs(self) -> bool:
@@ -46,80 +36,57 @@ class Part:
         return any(rule.weighs for rule in self.rules)
 
     @property
-    def needs(self) -> Needs:
-        """What it can't do without; a default needs nothing."""
-        return ANYTHING if self.default else either(rule.needs for rule in self.rules)
+    def needs(self) -> Needs | None:
+        """The fields of which one must hold something; a default needs nothing."""
+        return None if self.default else one_of_needs(rule.needs for rule in self.rules)
 
-    def read(self, present: Present = everything) -> Read | None:
-        """How it is read where no more than this is present; None where it gives nothing."""
-        narrowed = (rule.narrowed(present) for rule in self.rules)
-        rules = [rule for rule in narrowed if rule is not None]
-        if not rules:
-            return None
-        return gather(rules) if self.is_list else first_of(rules)
+    @property
+    def certain(self) -> bool:
+        """Whether it always gives something."""
+        return self.rules[0].certain
+
+    def write(self, code: Code, at: At, into: str) -> None:
+        """Write its value, or None."""
+        (_gather if self.is_list else _first)(self.rules, code, at, into)
 
 
-def gather(rules: Sequence[Rule]) -> Read:
+def _gather(rules: Sequence[Rule], code: Code, at: At, into: str) -> None:
     """All results of all rules, in order; None where there is none."""
-    pairs = tuple((rule.read, rule.many) for rule in rules)
-    if len(pairs) == 1:
-        only, many = pairs[0]
-        return only if many else _listed(only)
-
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made: list[Any] = []
-        for one, many in pairs:
-            value = one(run, scope, node)
-            if value is not None:
-                made.extend(value) if many else made.append(value)
-        return made or None
-
-    return read
-
-
-def _listed(one: Read) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        value = one(run, scope, node)
-        return None if value is None else [value]
-
-    return read
+    if len(rules) == 1:
+        rules[0].write(code, at, into)
+        if not rules[0].many:
+            with nullcontext() if rules[0].certain else code.block(f"if {into} is not None"):
+                code(f"{into} = [{into}]")
+        return
+    made, one = code.local("list"), code.local()
+    code(f"{made} = []")
+    for rule in rules:
+        rule.write(code, at, one)
+        with code.block(f"if {one} is not None"):
+            code(f"{made}.{'extend' if rule.many else 'append'}({one})")
+    code(f"{into} = {made} or None")
 
 
-def first_of(rules: Sequence[Rule]) -> Read:
+def _first(rules: Sequence[Rule], code: Code, at: At, into: str) -> None:
     """The result of the first rule that has one."""
-    reads = tuple(rule.read for rule in rules)
-    if len(reads) == 1:
-        return reads[0]
-
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        for one in reads:
-            value = one(run, scope, node)
-            if value is not None:
-                return value
-        return None
-
-    return read
-
-
-def only_if(test: Test, read: Read) -> Read:
-    """``read`` where ``test`` holds."""
-    return lambda run, scope, node: read(run, scope, node) if test(run, scope, node) else None
+    rules[0].write(code, at, into)
+    for rule in () if rules[0].certain else rules[1:]:
+        with code.block(f"if {into} is None"):
+            rule.write(code, at, into)
 
 
 def given(rule: Rule, condition: Condition | None) -> Rule:
     """``rule`` where a condition holds; as it is where there is none."""
     if condition is None:
         return rule
-    test, needs = condition.test, condition.needs
-    narrow = rule.narrow
-    return Rule(
-        only_if(test, rule.read),
-        rule.many,
-        rule.weighs,
-        rule.default,
-        all_of((needs, rule.needs)),
-        None if narrow is None else lambda present: only_if(test, narrow(present)),
-    )
+    test = condition.write
+
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = None")
+        with code.given(test, at):
+            rule.write(code, at, into)
+
+    return replace(rule, write=write, certain=False)
 
 
 @cache
@@ -156,76 +123,66 @@ def siblings(parent: str, element: Element) -> frozenset[str]:
 
 
 def composed(parent: str, parts: Sequence[Part]) -> Rule:
-    """An object of its parts, as a rule that stands where its parts' paths start."""
-    weighing = [part for part in parts if part.weighs]
-    return Rule(
-        compose(parent, parts),
-        weighs=bool(weighing),
-        needs=either(part.needs for part in weighing),
-        narrow=partial(compose, parent, parts),
-    )
-
-
-def compose(parent: str, parts: Sequence[Part], present: Present = everything) -> Read:
     """An object of its parts: None where it reads something and finds nothing.
 
-    One that lacks what R4 requires is left out, with a warning. ``present``: see ``Part.read``.
+    One that lacks what R4 requires is left out, with a warning.
     """
-    reads = ((part.name, part.read(present), part.weighs) for part in parts)
-    steps = tuple((name, one, weighs) for name, one, weighs in reads if one is not None)
-    defaults = tuple((part.name, part.default) for part in parts if part.default)
-    always = not any(part.weighs for part in parts)
-    must = tuple(needed(parent))
+    weighing = [part for part in parts if part.weighs]
+    needs = one_of_needs(part.needs for part in weighing)
 
-    def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
-        made: dict[str, Any] = {}
-        found = always
-        for name, one, weighs in steps:
-            value = one(run, scope, node)
-            if value is None:
-                continue
-            if weighs:
-                found = True
-            if name:
-                made[name] = value
-            else:
-                made.update(value)
-        if not found or not made:
-            return None
-        for name, build in defaults:
-            if name not in made:
-                made[name] = build()
-        return made if not must or _whole(parent, must, made, run, node) else None
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = None")
+        with code.holding(at, needs):
+            made = code.local("o")
+            found = _put_all(parts, code, at, made)
+            code(f"{into} = {made} if {found} else None")
+            _complete(parent, parts, code, at, into)
 
-    return read
+    return Rule(write, weighs=bool(weighing), needs=needs)
 
 
-def _whole(
-    parent: str,
-    must: Sequence[tuple[str, ...]],
-    made: dict[str, Any],
-    run: Run,
-    node: Node | None,
-) -> bool:
-    for names in must:
-        if names[0] not in made and not any(name in made for name in names):
-            text = f"left out: {parent}.{_shown(parent, names)} has no value"
-            run.warn(node, text, "required", "101")
-            return False
-    return True
+def _complete(parent: str, parts: Sequence[Part], code: Code, at: At, made: str) -> None:
+    """Write defaults, and what becomes of an object that lacks what it can't be without."""
+    for part in parts:
+        if part.default is not None:
+            with code.block(f"if {made} is not None and {part.name!r} not in {made}"):
+                code(f"{made}[{part.name!r}] = {code.bound(part.default)}()")
+    for names in needed(parent):
+        text = f"left out: {parent}.{_shown(parent, names)} has no value"
+        lacks = " and ".join(f"{name!r} not in {made}" for name in names)
+        with code.block(f"if {made} is not None and {lacks}"):
+            code(f"{made} = None")
+            code(f"run.warn({at.node}, {code.bound(text)}, 'required', '101')")
 
 
-def one_of(parts: Sequence[Part]) -> Read:
+def _put_all(parts: Sequence[Part], code: Code, at: At, made: str) -> str:
+    """Write parts into an object; what tells whether any of them was found."""
+    same = len({part.weighs for part in parts}) < 2
+    found = made if same else code.local("t")
+    code(f"{made} = {{}}" if same else f"{made}, {found} = {{}}, False")
+    for part in parts:
+        value = code.local()
+        part.write(code, at, value)
+        with nullcontext() if part.certain else code.block(f"if {value} is not None"):
+            code(f"{made}[{part.name!r}] = {value}" if part.name else f"{made}.update({value})")
+            if part.weighs and not same:
+                code(f"{found} = True")
+    return found
+
+
+def one_of(parts: Sequence[Part]) -> Write:
     """The first of a choice's elements that has a value, as a dict of one."""
-    pairs = tuple((part.name, part.read(), part.default) for part in parts)
 
-    def read(run: Run, scope: Scope, node: Node | None) -> dict[str, Any] | None:
-        for name, one, default in pairs:
-            value = one(run, scope, node) if one is not None else None
-            if value is None and default is not None:
-                value = default()
-            if value is not None:
-                return {name: value}
-        return None
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = None")
+        for number, part in enumerate(parts):
+            with code.block(f"if {into} is None") if number else nullcontext():
+                value = code.local()
+                part.write(code, at, value)
+                if part.default is not None:
+                    with code.block(f"if {value} is None"):
+                        code(f"{value} = {code.bound(part.default)}()")
+                with code.block(f"if {value} is not None"):
+                    code(f"{into} = {{{part.name!r}: {value}}}")
 
-    return read
+    return write

@@ -1,18 +1,20 @@
 """HL7 v2 paths: ``PID-3[5=MR].4.2``, ``^OBR-7``, ``OBX[2]-5``, ``CX.1``, ``.``.
 
-Parsed and checked once; what runs is a closure over numbers. Other sources have a ``Dialect`` of
+Parsed and checked once; what runs is written out (``code``). Other sources have a ``Dialect`` of
 their own: ``columns`` of a CSV file's rows, ``queries`` of JSON.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, cast
 
-from gateway.model import NULL, Node, Segment
-from gateway.translate.run import Nodes, Run, Scope, Test
+from gateway.model import NULL, Node
+from gateway.translate.code import HERE, At, Code, Write, function
+from gateway.translate.run import Nodes, Run, Scope
 from gateway.translate.source import refuse
 
 _ABSOLUTE: Final = re.compile(
@@ -209,154 +211,142 @@ def _check_segment(text: str, up: int, segment: str, frame: Frame, place: str) -
         refuse(place, f"'{text}': {at.name} has no {segment}; '^' leads to what is around it")
 
 
-# --- compiled ------------------------------------------------------------------------------------
+# --- written -------------------------------------------------------------------------------------
 
-Segments = Callable[[Scope], "list[Segment]"]
-Choose = Callable[[str, Frame, str], Test]
+Choose = Callable[[str, Frame, str], Write]
 """Compiles a repetition's condition (``conditions.compile_choice``)."""
 
+Met = Callable[[Code, At], AbstractContextManager[str]]
+"""Writes a way to nodes: what is written within is done with what it meets, by that name."""
+
 First = Callable[[Run, Scope, "Node | None"], "Node | None"]
+Segments = Callable[[Code, At], str]
+"""What gives all segments of a path's name."""
 
 
 def compile_segments(path: Path) -> Segments:
     """All segments of a path's name in its scope."""
-    name, up = path.segment, path.up
-
-    def segments(scope: Scope) -> list[Segment]:
-        for _ in range(up):
-            scope = scope.parent  # type: ignore[assignment]  # parse_path counted the parents
-        return scope.segments.get(name, [])
-
-    if not up:
-        return lambda scope: scope.segments.get(name, [])
-    return segments
+    return lambda code, at: code.segments(at, path.segment, path.up)
 
 
-def compile_nodes(path: Path, choose: Choose, place: str) -> Nodes:
-    """All nodes that a path meets: repetitions, or their components."""
+def all_met(path: Path, choose: Choose, place: str) -> Met:
+    """All nodes that a path meets, one after the other: repetitions, or their components.
+
+    There is one loop: ``break`` ends it.
+    """
+    chosen = _choice(path, choose, place)
+
+    @contextmanager
+    def met(code: Code, at: At) -> Iterator[str]:
+        one = code.local("n")
+        found = _repetitions(code, at, path) if path.segment else f"({at.node},)"
+        with (
+            code.block(f"for {one} in {found}"),
+            code.given(chosen, At(at.scope, one)),
+            _descended(code, one, path.parts) as node,
+        ):
+            yield node
+
+    return met
+
+
+def first_met(path: Path, choose: Choose, place: str) -> Met:
+    """The first node that a path meets: a component of the first repetition."""
+    chosen = _choice(path, choose, place)
+
+    @contextmanager
+    def met(code: Code, at: At) -> Iterator[str]:
+        with _first(code, at, path, chosen) as one, _descended(code, one, path.parts) as node:
+            yield node
+
+    return met
+
+
+def _choice(path: Path, choose: Choose, place: str) -> Write | None:
+    if not path.choice:
+        return None
+    return choose(path.choice, Frame("a repetition", frozenset(), None, ""), place)
+
+
+@contextmanager
+def _first(code: Code, at: At, path: Path, chosen: Write | None) -> Iterator[str]:
+    """The first repetition; where a relative path serves there is a node in hand."""
+    if not path.segment:
+        yield at.node
+        return
+    one = code.local("n")
     if path.search is not None:
-        return path.search.nodes
-    parts = path.parts
-    repetitions = _repetitions(path, choose, place)
+        code(f"{one} = {code.bound(path.search.first)}(run, {at.scope}, {at.node})")
+        head = f"if {one} is not None"
+    elif path.is_plain and not path.choice and not path.repetition:
+        field, there = code.field(at, path.segment, path.field)
+        with code.block(f"if {there}"):
+            code(f"{one} = {field}[0]")
+            yield one
+        return
+    elif chosen is None:
+        code(f"{one} = next(iter({_repetitions(code, at, path)}), None)")
+        head = f"if {one} is not None"
+    else:
+        each, every = code.local("n"), _repetitions(code, at, path)
+        code(f"{one} = None")
+        with (
+            code.block(f"for {each} in {every}"),
+            code.given(chosen, At(at.scope, each)),
+            code.block(f"if {one} is None"),
+        ):
+            code(f"{one} = {each}")
+        head = f"if {one} is not None"
+    with code.block(head):
+        yield one
+
+
+@contextmanager
+def _descended(code: Code, node: str, parts: tuple[int, ...]) -> Iterator[str]:
     if not parts:
-        return repetitions
+        yield node
+        return
+    with code.there(node, parts[0]):
+        part = code.local("n")
+        code(f"{part} = {node}.child({parts[0]})")
+        with code.block(f"if {part} is not None"), _descended(code, part, parts[1:]) as found:
+            yield found
 
-    def nodes(run: Run, scope: Scope, node: Node | None) -> list[Node]:
-        made: list[Node] = []
-        for one in repetitions(run, scope, node):
-            found = _descend(one, parts)
-            if found is not None:
-                made.append(found)
-        return made
 
-    return nodes
+def _repetitions(code: Code, at: At, path: Path) -> str:
+    """What gives the repetitions of a field."""
+    if path.search is not None:
+        return f"{code.bound(path.search.nodes)}(run, {at.scope}, {at.node})"
+    number, only = path.field, path.repetition
+    cut = f"[{only - 1}:{only}]" if only else ""
+    if path.is_plain:
+        field, there = code.field(at, path.segment, number)
+        return f"({field}{cut} if {there} else ())"
+    segments = code.segments(at, path.segment, path.up)
+    chosen = f"{segments}[{path.nth - 1}:{path.nth}]" if path.nth != ANY else segments
+    return f"[one for each in {chosen} for one in each.repetitions({number}){cut}]"
 
 
 def compile_first(path: Path, choose: Choose, place: str) -> First:
-    """The first node that a path meets: a component of the first repetition."""
-    if path.search is not None:
-        return path.search.first
-    if not path.segment:
-        return _relative(path.parts)
-    if path.is_plain and not path.choice and not path.repetition:
-        return _plain(path.segment, path.field, path.parts)
-    repetitions, parts = _repetitions(path, choose, place), path.parts
+    """A path by itself: the first node that it meets, or None."""
 
-    def first(run: Run, scope: Scope, node: Node | None) -> Node | None:
-        for one in repetitions(run, scope, node):
-            return _descend(one, parts)
-        return None
+    def whole(code: Code) -> None:
+        with first_met(path, choose, place)(code, HERE) as node:
+            code(f"return {node}")
 
-    return first
+    return function(place, whole)
 
 
-def _relative(parts: tuple[int, ...]) -> First:
-    """Where ``parse_path`` lets a relative path pass, there is a node."""
-    if not parts:
-        return lambda run, scope, node: node
-    if len(parts) == 1:
-        number = parts[0]
-        return lambda run, scope, node: node.child(number)  # type: ignore[union-attr]
-    return lambda run, scope, node: _descend(node, parts)  # type: ignore[arg-type]
+def compile_nodes(path: Path, choose: Choose, place: str) -> Nodes:
+    """A path by itself: all nodes that it meets."""
 
+    def whole(code: Code) -> None:
+        code("found = []")
+        with all_met(path, choose, place)(code, HERE) as node:
+            code(f"found.append({node})")
+        code("return found")
 
-def _plain(segment: str, number: int, parts: tuple[int, ...]) -> First:
-    if not parts:
-        return _field(segment, number)
-
-    def first(run: Run, scope: Scope, node: Node | None) -> Node | None:
-        segments = scope.segments.get(segment)
-        if segments is None:
-            return None
-        repetitions = segments[0].repetitions(number)
-        if not repetitions:
-            return None
-        found: Node | None = repetitions[0]
-        for part in parts:
-            if found is None:
-                return None
-            found = found.child(part)
-        return found
-
-    return first
-
-
-def _field(segment: str, number: int) -> First:
-    def first(run: Run, scope: Scope, node: Node | None) -> Node | None:
-        segments = scope.segments.get(segment)
-        repetitions = segments[0].repetitions(number) if segments is not None else ()
-        return repetitions[0] if repetitions else None
-
-    return first
-
-
-def _descend(node: Node, parts: tuple[int, ...]) -> Node | None:
-    found: Node | None = node
-    for part in parts:
-        if found is None:
-            return None
-        found = found.child(part)
-    return found
-
-
-def _repetitions(path: Path, choose: Choose, place: str) -> Nodes:
-    if not path.segment:
-        return lambda run, scope, node: (node,) if node is not None else ()
-    all_of = _own_repetitions(path) if path.is_plain else _all_repetitions(path)
-    if path.repetition:
-        at = path.repetition
-        return lambda run, scope, node: all_of(run, scope, node)[at - 1 : at]
-    if not path.choice:
-        return all_of
-    test = choose(path.choice, Frame("a repetition", frozenset(), None, ""), place)
-    return lambda run, scope, node: [
-        one for one in all_of(run, scope, node) if test(run, scope, one)
-    ]
-
-
-def _own_repetitions(path: Path) -> Nodes:
-    """The commonest path, with a call less."""
-    name, number = path.segment, path.field
-
-    def repetitions(run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
-        found = scope.segments.get(name)
-        return found[0].repetitions(number) if found is not None else ()
-
-    return repetitions
-
-
-def _all_repetitions(path: Path) -> Nodes:
-    segments, nth, number = compile_segments(path), path.nth, path.field
-    if nth == ANY:
-        return lambda run, scope, node: [
-            one for each in segments(scope) for one in each.repetitions(number)
-        ]
-
-    def repetitions(run: Run, scope: Scope, node: Node | None) -> Sequence[Node]:
-        found = segments(scope)
-        return found[nth - 1].repetitions(number) if len(found) >= nth else ()
-
-    return repetitions
+    return function(place, whole)
 
 
 WHOLE: Final = b"\x02"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.model import Entry, Record
 from gateway.translate.groups import MESSAGE, Groups, compile_groups, distribute
+from gateway.translate.making import Making
 from gateway.translate.maps import Source
-from gateway.translate.resources import Maker, compile_resources
+from gateway.translate.resources import compile_resources
 from gateway.translate.rules import Compiler
-from gateway.translate.run import Run, Scope
+from gateway.translate.run import Run
 from gateway.translate.source import Block, block, refuse, text, texts
-from gateway.translate.turns import Turns
 
 _KEYS: Final = frozenset({"map", "events", "groups", "resources", "asks"})
 _SOMETIMES: Final = frozenset({"in", "each", "if"})
@@ -23,61 +23,19 @@ _EVENT: Final = re.compile(r"[A-Z]{3}\^[A-Z][A-Z0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A message map, ready to run. ``asks`` names the resource that a question is about, or ""."""
+    """A message map, ready to run."""
 
     name: str
     groups: Groups
-    makers: tuple[Maker, ...]
-    asks: str = ""
-    turns: Turns = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "turns", Turns(self.makers))
+    making: Making
 
     def run(self, run: Run, record: Record) -> tuple[Entry, ...]:
-        """The entries of a record: all identities first, so that references may point ahead."""
+        """The entries of a record."""
         instances = distribute(self.groups, record.segments)
         try:
-            return self._made(run, instances)
+            return self.making(run, instances)
         finally:
             instances[MESSAGE][0].close()
-
-    def _made(self, run: Run, instances: Mapping[str, Sequence[Scope]]) -> tuple[Entry, ...]:
-        due = []
-        for maker, scope, alive in self.turns(instances):
-            found = maker.found(run, scope) if alive is None else maker.one(run, scope, alive)
-            for at, live, reference in found:
-                at[0].record(maker.name, reference, at[1])
-                if maker.name == self.asks:
-                    run.asked = reference
-                due.append((maker, at, live, reference))
-        made: dict[str, Entry] = {}
-        for maker, at, live, reference in due:
-            entry = maker.make(run, at, live, reference)
-            if entry is None:
-                continue
-            known = made.get(reference)
-            made[reference] = entry if known is None else joined(known, entry)
-        return tuple(made.values())
-
-
-def joined(first: Entry, second: Entry) -> Entry:
-    """One thing told of twice in a message: the second adds what the first lacks, to lists too."""
-    resource = {**second.resource, **first.resource}
-    for name, more in second.resource.items():
-        held = first.resource.get(name)
-        if isinstance(held, list) and isinstance(more, list):
-            known = [_who(one) for one in held]
-            resource[name] = [*held, *(one for one in more if _who(one) not in known)]
-    removes = (first.removes | second.removes) - resource.keys()
-    return Entry(resource, removes, first.keep | second.keep, first.known or second.known)
-
-
-def _who(item: Any) -> Any:
-    """What tells an item of a list from others: an identifier's or number's system and value."""
-    if isinstance(item, dict) and "value" in item:
-        return item.get("system"), item["value"]
-    return item
 
 
 def compile_plans(compiler: Compiler) -> dict[str, Plan]:
@@ -95,7 +53,7 @@ def compile_plan(compiler: Compiler, source: Source) -> Plan:
     source.body.refuse_unknown(_KEYS, "a message map")
     groups = compile_groups(source.body.get("groups"))
     makers = compile_resources(compiler, groups, source.body.need("resources"))
-    return Plan(source.name, groups, makers, _asks(source.body))
+    return Plan(source.name, groups, Making(makers, _asks(source.body)))
 
 
 def _asks(body: Block) -> str:

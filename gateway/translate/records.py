@@ -11,23 +11,23 @@ from datetime import datetime
 from typing import Final, Protocol, cast
 
 from gateway.errors import Refused
-from gateway.model import Entry, Found, Given, Reference, Segment
+from gateway.model import Entry, Found, Given, Segment
 from gateway.translate.cells import Row
 from gateway.translate.columns import ROW, Columns
+from gateway.translate.conditions import Condition, compile_choice
 from gateway.translate.groups import Groups
+from gateway.translate.making import Making
 from gateway.translate.maps import Source
-from gateway.translate.needs import Condition
-from gateway.translate.paths import First, Frame
-from gateway.translate.plans import joined
+from gateway.translate.moves import read_first, read_nodes
+from gateway.translate.paths import First, Frame, compile_nodes
 from gateway.translate.queries import Queries
-from gateway.translate.resources import Maker, compile_resources
+from gateway.translate.resources import compile_resources
 from gateway.translate.rules import Compiler
 from gateway.translate.run import Nodes, Run, Scope
 from gateway.translate.sites import Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
 from gateway.translate.trees import RECORD, Record
 from gateway.translate.values import moment_of
-from gateway.translate.verbs import read_first, read_nodes
 
 _MOMENTS: Final = 4_096
 _moments: dict[tuple[str, ...], datetime | None] = {}
@@ -103,7 +103,7 @@ class RecordPlan:
     known: frozenset[str] | None
     lookups: tuple[Lookup, ...]
     refusals: tuple[Refusal, ...]
-    makers: tuple[Maker, ...]
+    making: Making
     frame: Frame
     again: tuple[str, ...] = ()
 
@@ -192,25 +192,11 @@ class RecordPlan:
         return any(one.condition.test(run, scope, None) for one in self.refusals)
 
     def make(self, run: Run, scope: Scope) -> tuple[Entry, ...]:
-        """What it becomes: all identities first, so that references may point ahead."""
+        """What it becomes."""
         try:
-            return self._made(run, scope)
+            return self.making(run, {self.frame.name: (scope,)})
         finally:
             scope.close()
-
-    def _made(self, run: Run, scope: Scope) -> tuple[Entry, ...]:
-        due = []
-        for maker in self.makers:
-            for at, live, reference in maker.found(run, scope):
-                at[0].record(maker.name, reference, at[1])
-                due.append((maker, at, live, reference))
-        made: dict[Reference, Entry] = {}
-        for maker, at, live, reference in due:
-            entry = maker.make(run, at, live, reference)
-            if entry is not None:
-                known = made.get(reference)
-                made[reference] = entry if known is None else joined(known, entry)
-        return tuple(made.values())
 
 
 def _add(scope: Scope, lookup: Lookup, found: Sequence[Found], number: int) -> int:
@@ -287,7 +273,7 @@ def _plan(
         known=None,
         lookups=lookups,
         refusals=_refusals(compiler, body.get("refuse"), site),
-        makers=compile_resources(compiler, Groups(frame, {}, {}), made),
+        making=Making(compile_resources(compiler, Groups(frame, {}, {}), made)),
         frame=frame,
         again=_again(body.get("again"), lookups),
     )
@@ -327,8 +313,9 @@ def _lookup(name: str, body: Block, frame: Frame) -> Lookup:
             refuse(by.place, "'by' is a column, or {theirs: ours}")
         ((theirs, ours),) = by.items.items()
     site = Site(frame, {}, [])
-    nodes = read_nodes(ours, site)
-    return Lookup(name, into, theirs, nodes, site.reads[0].segment, refused)
+    path = read_nodes(ours, site)
+    nodes = compile_nodes(path, compile_choice, ours.place)
+    return Lookup(name, into, theirs, nodes, path.segment, refused)
 
 
 def _again(item: Yaml | None, lookups: Sequence[Lookup]) -> tuple[str, ...]:

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import children, resource_types
 from gateway.model import Entry, Node, Reference, Resource
-from gateway.translate.elements import Content, steadied
+from gateway.translate.code import HERE, At, Code, Write, Written, by_itself
+from gateway.translate.conditions import compile_choice
+from gateway.translate.elements import Content, fill
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
 from gateway.translate.keeping import (
-    Forget,
     compile_elsewhere,
     compile_forget,
     compile_keep,
     compile_known,
 )
-from gateway.translate.live import Live, Lives
 from gateway.translate.maps import HEADER, Source, missing
-from gateway.translate.memory import Form, form_of
-from gateway.translate.needs import Needs, of_path, of_segment
 from gateway.translate.objects import Part, needed, siblings
 from gateway.translate.paths import (
     Frame,
     Path,
-    Segments,
+    all_met,
     compile_segments,
     filled,
     is_path,
     parse_path,
 )
 from gateway.translate.readings import KEY
-from gateway.translate.recent import FORGOTTEN
 from gateway.translate.rules import Compiler, Named, node_frame
-from gateway.translate.run import Nodes, Run, Scope
+from gateway.translate.run import Run, Scope
 from gateway.translate.sites import AGENCY, Home, Rule, Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
-from gateway.translate.verbs import TEXT, read_nodes
+from gateway.translate.verbs import TEXT
 
 _KEYS: Final = frozenset(
     {"to", "in", "each", "if", "key", "use", "set", "keep", "known", "forget", "optional"}
@@ -49,19 +48,17 @@ _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
 _OWN: Final = frozenset({"id", "resourceType"})
 
-At = tuple[Scope, "Node | None"]
-"""Where an instance of a resource is made."""
-
-Each = Callable[[Run, Scope], "Sequence[At]"]
-"""Where all instances in a scope are made, unless an ``if`` says otherwise."""
+Each = Callable[[Code], AbstractContextManager[At]]
+"""Writes a way to where instances in a scope are made, unless an ``if`` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
     """One name of ``resources``, compiled.
 
-    ``where`` is what its ``each`` needs to meet anything; None without one, where it is made of the
-    scope itself.
+    ``each`` leads to where one is made, and ``test`` says whether. ``keys`` say who it is, the
+    first that finds something, each with whether it gives a list. ``fills`` puts its elements into
+    it, ``names`` are all that these may be.
     """
 
     name: str
@@ -69,55 +66,27 @@ class Maker:
     place: str
     group: str
     each: Each
-    where: Needs | None
-    lives: Lives
+    test: Write | None
+    keys: tuple[tuple[Written, bool], ...]
     key_path: Path
     contents: tuple[Content, ...]
-    must: tuple[tuple[str, ...], ...]
+    names: frozenset[str]
     keep: frozenset[str]
     known: tuple[Path, ...]
-    forget: tuple[Forget, ...]
     optional: bool
-    form: Form | None
-    named: Form | None
+    fills: Written
     elsewhere: bool = False
     """Whether other records make it, and here it is only referred to."""
 
-    def found(self, run: Run, scope: Scope) -> list[tuple[At, Live, Reference]]:
-        """Where an instance is to be made in ``scope``, of what, and its reference."""
-        return [
-            (at, live, self._known_reference(run, live, at))
-            for at in self.each(run, scope)
-            if (live := self.lives(*at)).possible and (live.test is None or live.test(run, *at))
-        ]
-
-    def one(self, run: Run, scope: Scope, live: Live) -> tuple[tuple[At, Live, Reference], ...]:
-        """The same where one is made of the scope itself, and what of it is at hand."""
-        if live.test is not None and not live.test(run, scope, None):
-            return ()
-        at = scope, None
-        return ((at, live, self._known_reference(run, live, at)),)
-
-    def _known_reference(self, run: Run, live: Live, at: At) -> Reference:
-        """``_reference``, with the work done once for what is named alike."""
-        key = self.named(run, *at) if self.named is not None else None
-        known = run.memory[key] if key is not None else FORGOTTEN
-        if known is not FORGOTTEN:
-            return str(known)
-        before = run.findings
-        reference = self._reference(run, live, *at)
-        if key is not None and run.findings == before:
-            run.memory.keep(key, reference)
-        return reference
-
-    def _reference(self, run: Run, live: Live, scope: Scope, node: Node | None) -> Reference:
-        for read, many in live.keys:
-            value = read(run, scope, node)
+    def named(self, run: Run, scope: Scope, node: Node | None) -> Reference:
+        """Its reference. Raises TranslateError where nothing says who it is."""
+        for key, many in self.keys:
+            value = key.call(run, scope, node)
             if value is None:
                 continue
-            known = [pair for one in (value if many else (value,)) if (pair := pair_of(one))[1]]
-            if known:
-                system, text = min(known)
+            known = [pair for one in value if (pair := pair_of(one))[1]] if many else ()
+            system, text = min(known) if known else ("", "") if many else pair_of(value)
+            if text:
                 return f"{self.type}/{identity(run.agency.id, self.type, system, text)}"
         place = node.place if node is not None else self.key_path.shown(scope)
         raise TranslateError(
@@ -127,70 +96,40 @@ class Maker:
             condition="101",
         )
 
-    def make(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
+    def make(self, run: Run, scope: Scope, node: Node | None, reference: Reference) -> Entry | None:
         """The resource itself; None, after a warning, for an optional one that isn't whole."""
         if self.elsewhere:
             if self.known:
-                run.refers.setdefault(reference, self._known_at(at[0]))
+                run.refers.setdefault(reference, self._known_at(scope))
             return None
-        key = self.form(run, *at) if self.form is not None else None
-        known = run.memory[key] if key is not None else FORGOTTEN
-        if known is not FORGOTTEN:
-            made = {**known[0], "id": reference.partition("/")[2]}
-            return Entry(made, known[1], self.keep, self._known_at(at[0]))
-        before = run.findings
-        entry = self._made(run, at, live, reference)
-        if key is not None and entry is not None and run.findings == before:
-            run.memory.keep(key, (entry.resource, entry.removes))
-        return entry
-
-    def _made(self, run: Run, at: At, live: Live, reference: Reference) -> Entry | None:
         resource: Resource = {"resourceType": self.type, "id": reference.partition("/")[2]}
-        removes = set(self._names) if run.whole else set[str]()
-        scope, node = at
-        live.elements.put(run, scope, node, resource, removes)
-        for forget in self.forget:
-            if forget.test is None or forget.test(run, scope, node):
-                removes |= forget.names
-        lacking = self._lacking(resource)
-        if lacking:
-            self._refuse(run, lacking, at)
+        removes = set(self.names) if run.whole else set[str]()
+        lacking = self.fills.call(run, scope, node, resource, removes)
+        if lacking is not None:
+            self._refuse(run, lacking, scope)
             return None
         gone = frozenset(removes - resource.keys()) if removes else _NONE
-        return Entry(resource, gone, self.keep, self._known_at(scope))
-
-    @property
-    def _names(self) -> Iterator[str]:
-        """The JSON names of all that its rules may give."""
-        return (name for content in self.contents for name in content.part.names)
+        known = self._known_at(scope) if self.known else ""
+        return Entry(resource, gone, self.keep, known)
 
     def _known_at(self, scope: Scope) -> str:
         """The place of what names a resource that must be known: the first of its key's paths."""
-        if not self.known:
-            return ""
         told = (path for path in self.known if path.holds(scope))
         return next(told, self.key_path).shown(scope)
 
-    def _lacking(self, resource: Resource) -> tuple[str, ...]:
-        """The JSON names of the first element that R4 requires and that has no value."""
-        for names in self.must:
-            if names[0] not in resource and not any(name in resource for name in names):
-                return names
-        return ()
-
-    def _refuse(self, run: Run, names: tuple[str, ...], at: At) -> None:
+    def _refuse(self, run: Run, names: tuple[str, ...], scope: Scope) -> None:
         text = f"{self.type}.{names[0]} is required and has no value ({self.place})"
-        place = self._place_of(names, at)
+        place = self._place_of(names, scope)
         if not self.optional:
             raise TranslateError(text, place=place, code="required", condition="101")
         run.warn_at(place, f"left out: {text}", "required", "101")
 
-    def _place_of(self, names: tuple[str, ...], at: At) -> str:
+    def _place_of(self, names: tuple[str, ...], scope: Scope) -> str:
         for content in self.contents:
             if set(content.part.names) & set(names):
                 for path in filter(_in_message, content.part.paths):
-                    return path.shown(at[0])
-        return self.key_path.shown(at[0])
+                    return path.shown(scope)
+        return self.key_path.shown(scope)
 
 
 def pair_of(value: Any) -> tuple[str, str]:
@@ -248,7 +187,7 @@ def _maker(
     above: Mapping[str, Home],
 ) -> Maker:
     home = homes[name]
-    frame, each, where = _each(body, home.group)
+    frame, each = _each(body, home.group)
     within = {name: group.frame for name, group in groups.by_name.items()}
     site = Site(frame, homes, [], within)
     key_site = Site(frame, above, [], within)
@@ -256,56 +195,61 @@ def _maker(
     elsewhere = compile_elsewhere(compiler, body)
     contents = () if elsewhere else _contents(compiler, body, home.type, site)
     condition = compiler.condition(body.get("if"), site)
+    forget = compile_forget(compiler, body.get("forget"), home.type, site)
+    filling = partial(fill, contents, forget, () if elsewhere else needed(home.type))
     told = tuple(filter(_in_message, key_site.reads)) or (_CONTROL_ID,)
-    key_paths = (*key_site.reads, *key_site.tested)
     return Maker(
         name=name,
         type=home.type,
         place=body.place,
         group=home.group.name,
         each=each,
-        where=where,
-        lives=Lives(condition, keys, steadied(home.type, contents, frame), frame),
+        test=condition.write if condition is not None else None,
+        keys=keys,
         key_path=told[0],
         contents=contents,
-        must=() if elsewhere else needed(home.type),
+        names=frozenset(name for content in contents for name in content.part.names),
         keep=compile_keep(body.get("keep"), home.type),
         known=compile_known(body.get("known"), told, unsaid=elsewhere),
-        forget=compile_forget(compiler, body.get("forget"), home.type, site),
         optional=home.optional,
-        form=form_of((*site.reads, *site.tested), frame),
-        named=form_of(key_paths, frame),
+        fills=Written(body.place, filling, "run", *HERE, "made", "removes"),
         elsewhere=elsewhere,
     )
 
 
-def _each(body: Block, frame: Frame) -> tuple[Frame, Each, Needs | None]:
-    """The frame of an instance, where they are, and what it needs that there are any."""
+def _each(body: Block, frame: Frame) -> tuple[Frame, Each]:
+    """The frame of an instance, and where they are."""
     item = body.get("each")
     if item is None:
-        return frame, lambda run, scope: ((scope, None),), None
+        return frame, lambda code: nullcontext(At("scope"))
     path = text(item, "a path")
     parsed = parse_path(path, frame, item.place)
     if is_path(path, frame):
-        each = _over_nodes(read_nodes(item, Site(frame, {}, [])))
-        return frame.around("", path), each, of_path(parsed)
-    each = _over_segments(compile_segments(parsed))
-    return frame.inside(path), each, of_segment(parsed)
+        return frame.around("", path), partial(_over_nodes, parsed, item.place)
+    return frame.inside(path), partial(_over_segments, parsed)
 
 
-def _over_nodes(nodes: Nodes) -> Each:
-    return lambda run, scope: [(scope, node) for node in nodes(run, scope, None) if filled(node)]
+@contextmanager
+def _over_nodes(path: Path, place: str, code: Code) -> Iterator[At]:
+    nodes = all_met(path, compile_choice, place)
+    with nodes(code, At("scope")) as node, code.block(f"if {code.bound(filled)}({node})"):
+        yield At("scope", node)
 
 
-def _over_segments(segments: Segments) -> Each:
-    return lambda run, scope: [(scope.single(one), None) for one in segments(scope)]
+@contextmanager
+def _over_segments(path: Path, code: Code) -> Iterator[At]:
+    segment, within = code.local("segment"), code.local("scope")
+    with code.block(f"for {segment} in {compile_segments(path)(code, At('scope'))}"):
+        code(f"{within} = scope.single({segment})")
+        code.opened(within)
+        yield At(within)
 
 
-def _keys(compiler: Compiler, item: Yaml, site: Site) -> list[Rule]:
+def _keys(compiler: Compiler, item: Yaml, site: Site) -> tuple[tuple[Written, bool], ...]:
     rules = [_key(compiler, one, site) for one in several(item)]
     if not rules or not all(rule.weighs for rule in rules):
         refuse(item.place, "a key must read something")
-    return rules
+    return tuple((by_itself(rule.write, item.place), rule.many) for rule in rules)
 
 
 def _key(compiler: Compiler, item: Yaml, site: Site) -> Rule:
@@ -328,7 +272,7 @@ def _contents(compiler: Compiler, body: Block, type_: str, site: Site) -> tuple[
             places.setdefault(name, item.places[name])
     named: list[Named] = [(name, found, places[name]) for name, found in rules.items()]
     parts = compiler.parts(type_, named, body.place)
-    return tuple(Content(part, part.name, part.read(), _others(type_, part)) for part in parts)
+    return tuple(Content(part, _others(type_, part)) for part in parts)
 
 
 def _others(type_: str, part: Part) -> dict[str, frozenset[str]]:

@@ -1,4 +1,4 @@
-"""Elements and objects compiled: rules, checked against R4's definitions, become closures.
+"""Elements and objects compiled: rules, checked against R4's definitions, and how each is written.
 
 What can't be made of what a map says is a MapError with file and line, here and never later. The
 verbs of single values are in ``verbs``.
@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, Final
 
 from gateway.fhir.elements import Element, children, resource_types
-from gateway.translate.conditions import compile_condition
+from gateway.translate.code import At, Code, Write, Written
+from gateway.translate.conditions import Condition, compile_condition
 from gateway.translate.maps import HEADER, Maps, Source, missing
 from gateway.translate.memory import remembered
-from gateway.translate.needs import Condition, by_shape, either
+from gateway.translate.moves import each_node, over_scopes, over_segments, start_at
 from gateway.translate.objects import (
     Part,
     check_needed,
-    compose,
     composed,
     given,
     one_of,
@@ -37,15 +37,7 @@ from gateway.translate.sites import Leaf, Rule, Site
 from gateway.translate.source import Block, Scalar, Series, Yaml, block, refuse, several, text
 from gateway.translate.tables import Table
 from gateway.translate.values import READERS
-from gateway.translate.verbs import (
-    MOVES,
-    VERBS,
-    compile_value,
-    each_node,
-    over_scopes,
-    over_segments,
-    start_at,
-)
+from gateway.translate.verbs import MOVES, VERBS, compile_value
 
 Named = tuple[str, Sequence[tuple[Yaml, Site]], str]
 """An element's name, the rules for it with their sites, and where it stands."""
@@ -101,9 +93,7 @@ class Compiler:
         site = Site(node_frame(source.name, self.dialect), {}, [])
         skip = HEADER if only is None else frozenset(source.body.items) - only
         parts = self.body(source.to, source.body, site, skip)
-        read = by_shape(compose(source.to, parts), partial(compose, source.to, parts))
-        nowhere = Scope(None)
-        return remembered(lambda run, node: read(run, nowhere, node))
+        return _of_node(composed(source.to, parts).write, source.place)
 
     def has_data_type(self, name: str) -> bool:
         """Whether a data type map of that name exists (``as:`` also names FHIR's primitives)."""
@@ -125,11 +115,10 @@ class Compiler:
         value = source.body.need("value")
         site = Site(node_frame(source.name, self.dialect), {}, [])
         rules = [(one, site) for one in several(value)]
-        part = _element(element, [self.rule(element, *one) for one in rules], value.place)
-        read, nowhere = part.read(), Scope(None)
-        if read is None or not rules:
+        if not rules:
             refuse(value.place, "an empty list makes nothing")
-        return remembered(lambda run, node: read(run, nowhere, node))
+        part = _element(element, [self.rule(element, *one) for one in rules], value.place)
+        return _of_node(part.write, source.place)
 
     def check_data_type(self, source: Source) -> None:
         """Compile a data type map that perhaps nothing uses."""
@@ -168,14 +157,13 @@ class Compiler:
         if not rules:
             refuse(place, "an empty list makes nothing")
         reads = rules[0][1].reads
-        tested = rules[0][1].tested
-        before, asked = len(reads), len(tested)
+        before = len(reads)
         element = children(parent).get(name)
         if element is None:
             part = self._choice(parent, name, rules, place)
         else:
             part = _element(element, [self.rule(element, *one) for one in rules], place)
-        return replace(part, paths=tuple(reads[before:]), tested=tuple(tested[asked:]))
+        return replace(part, paths=tuple(reads[before:]))
 
     def _choice(
         self, parent: str, name: str, rules: Sequence[tuple[Yaml, Site]], place: str
@@ -200,9 +188,7 @@ class Compiler:
             for key, item in body.items.items()
             if key != "if"
         ]
-        weighs = any(part.weighs for part in parts)
-        needs = either(part.needs for part in parts)
-        rule = Rule(one_of(parts), weighs=weighs, needs=needs)
+        rule = Rule(one_of(parts), weighs=any(part.weighs for part in parts))
         return parts, given(rule, self.condition(body.get("if"), site))
 
     def makes(self, record: str) -> set[str]:
@@ -286,10 +272,10 @@ class Compiler:
             return each_node(each, site, rule)
         if _group(path, site) is not None:
             site.reads.append(Path(path, up=-1))
-            return Rule(over_scopes(path, rule.read), many=True)
+            return over_scopes(path, rule)
         parsed = parse_path(path, site.frame, each.place)
         site.reads.append(parsed)
-        return Rule(over_segments(compile_segments(parsed), rule.read), many=True)
+        return over_segments(compile_segments(parsed), rule)
 
     def condition(self, item: Yaml | None, site: Site) -> Condition | None:
         """An ``if``; None where there is none."""
@@ -310,6 +296,17 @@ def _group(name: str, site: Site) -> Frame | None:
 def node_frame(name: str, dialect: Dialect | None = None) -> Frame:
     """What a data type map's paths see: the node alone, by the name before the first ``_``."""
     return Frame(name, frozenset(), None, name.partition("_")[0], dialect=dialect)
+
+
+def _of_node(write: Write, place: str) -> Leaf:
+    """A data type map as a function of run and node, with what it made remembered."""
+    nowhere = Scope(None)
+
+    def whole(code: Code) -> None:
+        write(code, At(code.bound(nowhere), "node"), "value")
+        code("return value")
+
+    return remembered(Written(place, whole, "run", "node"))
 
 
 def _element(element: Element, rules: list[Rule], place: str) -> Part:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from gateway.model import Node, Reference
-from gateway.translate.needs import ANYTHING, Needs, Present, met
+from gateway.model import Node
+from gateway.translate.code import At, Code, Write
 from gateway.translate.paths import Frame, Path
-from gateway.translate.run import Read, Run, Scope
+from gateway.translate.run import Run
 from gateway.translate.source import refuse
 
 AGENCY = "agency"
@@ -18,8 +18,15 @@ AGENCY = "agency"
 Leaf = Callable[[Run, Node], Any]
 """A compiled reading of one node: gives a JSON value, or None."""
 
-Finder = Callable[[Run, Scope, "Node | None"], Sequence[Reference]]
-"""Finds what a name refers to, from a scope and the node in hand."""
+Finder = Callable[[Code, At], str]
+"""Writes what finds the references of a name, from a scope and the node in hand."""
+
+
+Needs = frozenset[tuple[str, int]]
+"""Fields, by segment and number."""
+
+_MANY: Final = 8
+"""To look at more fields than this costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +68,39 @@ class Site:
 class Rule:
     """A compiled rule. ``many``: it gives lists. ``weighs``: what it finds was really read.
 
-    ``default`` makes the value where there is none. ``needs`` is what the rule can't do without,
-    ``narrow`` makes it anew for what is there.
+    ``default`` makes the value where there is none. ``needs`` are fields of its scope's first
+    segments of which one must hold something, else it gives nothing; None where that isn't known.
+    ``certain``: it always gives something.
     """
 
-    read: Read
+    write: Write
     many: bool = False
     weighs: bool = True
     default: Callable[[], object] | None = None
-    needs: Needs = ANYTHING
-    narrow: Callable[[Present], Read] | None = None
+    needs: Needs | None = None
+    certain: bool = False
 
-    def narrowed(self, present: Present) -> Rule | None:
-        """The rule as it serves where no more than this is present; None where it can't."""
-        if not met(self.needs, present):
+
+def needs_of(path: Path) -> Needs | None:
+    """What a path needs to meet anything."""
+    return frozenset({(path.segment, path.field)}) if path.is_plain else None
+
+
+def one_of_needs(needs: Iterable[Needs | None]) -> Needs | None:
+    """What several need of which one is enough."""
+    found: set[tuple[str, int]] = set()
+    for one in needs:
+        if one is None:
             return None
-        return self if self.narrow is None else replace(self, read=self.narrow(present))
+        found |= one
+    return frozenset(found) if 0 < len(found) <= _MANY else None
 
 
 def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Finder:
     """The references of all instances of a name in the nearest scope that holds both."""
     if name == AGENCY:
         _check_target("Organization", targets, name, place)
-        return lambda run, scope, node: (run.agency.organization,)
+        return lambda code, at: "(run.agency.organization,)"
     home = site.homes.get(name)
     if home is None:
         known = ", ".join(sorted((*site.homes, AGENCY)))
@@ -93,22 +110,16 @@ def compile_ref(name: str, targets: Sequence[str], site: Site, place: str) -> Fi
         refuse(place, f"'{name}' is optional: it may not be there to refer to")
     if home.each and home.each == site.frame.over and site.frame.name == home.frame.name:
         return _paired(name)
-    climbs = _climbs(site.frame, home.frame)
-
-    def find(run: Run, scope: Scope, node: Node | None) -> Sequence[Reference]:
-        for _ in range(climbs):
-            scope = scope.parent  # type: ignore[assignment]  # counted on the frames
-        return scope.made.get(name, ())
-
-    return find
+    climbs = ".parent" * _climbs(site.frame, home.frame)
+    return lambda code, at: f"{at.scope}{climbs}.made.get({code.bound(name)}, ())"
 
 
 def _paired(name: str) -> Finder:
     """What was made of the very repetition in hand."""
 
-    def find(run: Run, scope: Scope, node: Node | None) -> Sequence[Reference]:
-        found = scope.paired.get((name, node.place)) if node is not None else None
-        return () if found is None else (found,)
+    def find(code: Code, at: At) -> str:
+        held = f"{at.scope}.paired.get(({code.bound(name)}, {at.node}.place))"
+        return f"((found,) if (found := {held}) is not None else ())"
 
     return find
 

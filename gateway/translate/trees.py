@@ -87,10 +87,6 @@ class Record:
         self.shape = _ONE
         self.root = Value(self, value, pointer, None)
 
-    @property
-    def forms(self) -> None:
-        """None: it has no fields."""
-
     def repetitions(self, number: int) -> Sequence[Node]:
         """A record has no fields: queries find what is in it."""
         return _NONE

@@ -7,31 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from gateway.fhir.elements import Element
-from gateway.model import Node
+from gateway.translate.code import At, Code, Write, called, sent
 from gateway.translate.conditions import compile_choice
 from gateway.translate.constants import constant
 from gateway.translate.functions import OF_TEXT, own
-from gateway.translate.leaves import Change, as_sent, changed, component_as_sent, joined
+from gateway.translate.leaves import Change, Straight, as_sent
 from gateway.translate.lengths import UNITS, Length, in_minutes, length, shifted
-from gateway.translate.needs import Present, by_shape, either, everything, of_path
+from gateway.translate.moves import each_node, read_first, read_path
 from gateway.translate.objects import given
 from gateway.translate.paths import (
     First,
     Path,
-    Segments,
-    compile_first,
-    compile_nodes,
+    first_met,
     is_path,
-    parse_path,
 )
 from gateway.translate.readings import compile_leaf, compile_split
-from gateway.translate.run import Nodes, Read, Run, Scope
-from gateway.translate.sites import AGENCY, Finder, Leaf, Rule, Site, compile_ref
+from gateway.translate.sites import (
+    AGENCY,
+    Finder,
+    Leaf,
+    Needs,
+    Rule,
+    Site,
+    compile_ref,
+    needs_of,
+    one_of_needs,
+)
 from gateway.translate.source import Block, Scalar, Yaml, block, refuse, several, text
 
 if TYPE_CHECKING:
@@ -93,57 +98,49 @@ def _source(item: Block) -> str:
 
 
 def _from(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
-    first = read_first(item.items["from"], site)
-    path = site.reads[-1]
+    path = read_path(item.items["from"], site)
     if "split" in item.items:
         leaf = compiler.heard(compile_split(compiler, element, item), item)
-        return Rule(_of_first(first, leaf), many=True, needs=of_path(path))
-    read = _of_path(path, first, compiler.heard(compile_leaf(compiler, element, item), item))
+        return Rule(_of_first(path, leaf, item.place), many=True, needs=needs_of(path))
+    write = _of_first(path, compiler.heard(compile_leaf(compiler, element, item), item), item.place)
     for key, sign in (("plus", 1), ("minus", -1)):
         if (by := item.get(key)) is not None:
-            read = shifted(read, compile_shift(element, by, site), sign)
-    return Rule(read, needs=of_path(path))
+            write = shifted(write, compile_shift(element, by, site), sign)
+    return Rule(write, needs=needs_of(path))
 
 
-def _of_path(path: Path, first: First, leaf: Leaf) -> Read:
-    if path.is_single and len(path.parts) == 1:
-        return _of_component(path.parts[0], leaf)
-    if path.is_own_field:
-        return _of_field(path.segment, path.field, leaf)
-    return _of_first(first, leaf)
+def _of_first(path: Path, leaf: Leaf, place: str) -> Write:
+    """What ``leaf`` makes of the first node of a path; a component as it stands needs no node."""
+    component = path.parts[-1] if path.parts and leaf is as_sent else 0
+    met = first_met(
+        replace(path, parts=path.parts[:-1]) if component else path, compile_choice, place
+    )
+
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = None")
+        with met(code, at) as node:
+            if not component:
+                _leaf(code, leaf, node, into)
+                return
+            with code.there(node, component):
+                sent(code, f"{node}.leaf({component})", into)
+
+    return write
 
 
-def _of_first(first: First, leaf: Leaf) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        found = first(run, scope, node)
-        return leaf(run, found) if found is not None else None
-
-    return read
-
-
-def _of_component(number: int, leaf: Leaf) -> Read:
-    """A component of the node in hand, with a call less."""
+def _leaf(code: Code, leaf: Leaf, node: str, into: str) -> None:
+    """What a reading makes of a node; the commonest is written out."""
     if leaf is as_sent:
-        return component_as_sent(number)
-
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        found = node.child(number)  # type: ignore[union-attr]  # relative: there is a node
-        return leaf(run, found) if found is not None else None
-
-    return read
-
-
-def _of_field(segment: str, number: int, leaf: Leaf) -> Read:
-    """The first repetition of a field, with a call less."""
-
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        segments = scope.segments.get(segment)
-        if segments is None:
-            return None
-        repetitions = segments[0].repetitions(number)
-        return leaf(run, repetitions[0]) if repetitions else None
-
-    return read
+        sent(code, f"{node}.text()", into)
+    elif isinstance(leaf, Straight):
+        code(f"{into} = {node}.text()")
+        with code.block(f"if {into} == NULL"):
+            code(f"{into} = None")
+            code("run.null = True")
+        with code.block(f"elif {into} is not None"):
+            code(f"{into} = {code.bound(leaf.convert)}(run, {into}, {node})")
+    else:
+        code(f"{into} = {code.bound(leaf)}(run, {node})")
 
 
 def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
@@ -151,81 +148,9 @@ def _each(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     if not is_path(text(source, "a path"), site.frame):
         refuse(source.place, "a segment has no value of its own: 'each' needs elements, or a field")
     leaf = compiler.heard(compile_leaf(compiler, element, item), item)
-    one = Rule(lambda run, scope, node: leaf(run, cast("Node", node)))
+    one = Rule(lambda code, at, into: _leaf(code, leaf, at.node, into))
     condition = compiler.condition(item.get("if"), site.moved(site.frame.around("")))
     return each_node(source, site, given(one, condition))
-
-
-def read_first(item: Yaml, site: Site) -> First:
-    """The closure of a ``from``; notes the path as read."""
-    path = text(item, "a path")
-    if not is_path(path, site.frame):
-        refuse(item.place, f"'{path}' is not a path to a field")
-    parsed = parse_path(path, site.frame, item.place)
-    site.reads.append(parsed)
-    return compile_first(parsed, compile_choice, item.place)
-
-
-def read_nodes(item: Yaml, site: Site) -> Nodes:
-    """The closure of an ``each`` over a field; notes the path as read."""
-    parsed = parse_path(text(item, "a path"), site.frame, item.place)
-    site.reads.append(parsed)
-    return compile_nodes(parsed, compile_choice, item.place)
-
-
-def each_node(item: Yaml, site: Site, rule: Rule) -> Rule:
-    """A list of what ``rule`` makes of each node of a path."""
-    nodes = read_nodes(item, site)
-    made = over_nodes(nodes, _narrowing(rule))
-    return Rule(made, many=True, needs=of_path(site.reads[-1]))
-
-
-def _narrowing(rule: Rule) -> Read:
-    """How a rule that starts from a node is read: by its shape, where that saves anything."""
-    return rule.read if rule.narrow is None else by_shape(rule.read, rule.narrow)
-
-
-def over_nodes(nodes: Nodes, one: Read) -> Read:
-    """A list of what ``one`` makes of each node."""
-
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made = [one(run, scope, each) for each in nodes(run, scope, node)]
-        return [value for value in made if value is not None] or None
-
-    return read
-
-
-def over_segments(segments: Segments, one: Read) -> Read:
-    """A list of what ``one`` makes of each segment, in a scope of its own."""
-
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made = [one(run, scope.single(each), node) for each in segments(scope)]
-        return [value for value in made if value is not None] or None
-
-    return read
-
-
-def over_scopes(group: str, one: Read) -> Read:
-    """A list of what ``one`` makes of each instance of a group that stands in the scope."""
-
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        made = [one(run, each, None) for each in scope.within.get(group, ())]
-        return [value for value in made if value is not None] or None
-
-    return read
-
-
-def start_at(item: Yaml, site: Site, rule: Rule) -> Rule:
-    """What ``rule`` makes of the first node of a path."""
-    first = read_first(item, site)
-    needs = of_path(site.reads[-1])
-    one = _narrowing(rule)
-
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        found = first(run, scope, node)
-        return one(run, scope, found) if found is not None else None
-
-    return Rule(read, weighs=rule.weighs, needs=needs)
 
 
 # --- plus, minus, minutes ------------------------------------------------------------------------
@@ -260,9 +185,7 @@ def _unit(item: Yaml, site: Site) -> First | int:
 def _minutes(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     if element.types[0] not in ("positiveInt", "unsignedInt", "integer", "decimal"):
         refuse(item.place, f"{element.path} is of type {element.types[0]}, which is no number")
-    before = len(site.reads)
-    by = _length(item.items["minutes"], site)
-    return Rule(in_minutes(by), needs=of_path(site.reads[before]))
+    return Rule(called(in_minutes(_length(item.items["minutes"], site))))
 
 
 # --- const, own, join, ref -----------------------------------------------------------------------
@@ -270,7 +193,12 @@ def _minutes(compiler: Compiler, element: Element, item: Block, site: Site) -> R
 
 def _const(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     build, many = constant(element, item.items["const"])
-    return Rule(lambda run, scope, node: build(), many, weighs=False)
+    return Rule(_said(lambda code: f"{code.bound(build)}()"), many, weighs=False, certain=True)
+
+
+def _said(value: Callable[[Code], str]) -> Write:
+    """A value that nothing is read for."""
+    return lambda code, at, into: code(f"{into} = {value(code)}")
 
 
 def _own(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
@@ -282,7 +210,10 @@ def _own(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     if not element.is_primitive or element.types[0] not in ("uri", "string"):
         refuse(source.place, f"{element.path} is of type {element.types[0]}, no uri")
     feed = compiler.feed
-    return Rule(lambda run, scope, node: own(run.agency.id, feed, name), weighs=False)
+    uri = _said(
+        lambda code: f"{code.bound(own)}(run.agency.id, {code.bound(feed)}, {code.bound(name)})"
+    )
+    return Rule(uri, weighs=False)
 
 
 def _join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
@@ -291,18 +222,38 @@ def _join(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule
     by = item.get("by")
     between = text(by, "'by'") if by is not None else " "
     weighing = [rule for rule in rules if rule.weighs]
-    return Rule(
-        _joined(rules, between, change, everything),
-        weighs=bool(weighing),
-        needs=either(rule.needs for rule in weighing),
-        narrow=partial(_joined, rules, between, change),
-    )
+    needs = one_of_needs(rule.needs for rule in weighing)
+    return Rule(_joined(rules, between, change, needs), weighs=bool(weighing), needs=needs)
 
 
-def _joined(rules: Sequence[Rule], between: str, change: Change | None, present: Present) -> Read:
-    narrowed = (rule.narrowed(present) for rule in rules)
-    read = joined([(rule.read, rule.weighs) for rule in narrowed if rule is not None], between)
-    return read if change is None else changed(read, change)
+def _joined(
+    rules: Sequence[Rule], between: str, change: Change | None, needs: Needs | None
+) -> Write:
+    """Text of all parts that have one; nothing where only constants do."""
+
+    def write(code: Code, at: At, into: str) -> None:
+        code(f"{into} = None")
+        with code.holding(at, needs):
+            texts, found = _texts(rules, code, at)
+            code(f"{into} = {code.bound(between)}.join({texts}) if {found} else None")
+        if change is not None:
+            with code.block(f"if {into} is not None"):
+                code(f"{into} = {code.bound(change)}({into}) or None")
+
+    return write
+
+
+def _texts(rules: Sequence[Rule], code: Code, at: At) -> tuple[str, str]:
+    """The names of a list of texts, and of whether any was really read."""
+    texts, found, one = code.local("list"), code.local("t"), code.local()
+    code(f"{texts}, {found} = [], False")
+    for rule in rules:
+        rule.write(code, at, one)
+        with code.block(f"if {one} is not None"):
+            code(f"{texts}.{'extend' if rule.many else 'append'}({one})")
+            if rule.weighs:
+                code(f"{found} = True")
+    return texts, found
 
 
 def _change(element: Element, item: Block) -> Change | None:
@@ -343,21 +294,28 @@ def _ref(compiler: Compiler, element: Element, item: Block, site: Site) -> Rule:
     return Rule(_reference(find, whole=whole), weighs=name != AGENCY)
 
 
-def _reference(find: Finder, *, whole: bool) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> Any:
-        for found in find(run, scope, node):
-            return {"reference": found} if whole else found
-        return None
+def _reference(find: Finder, *, whole: bool) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        found = code.local("found")
+        code(f"{found} = {find(code, at)}")
+        one = _named(f"{found}[0]", whole=whole)
+        code(f"{into} = {one} if {found} else None")
 
-    return read
+    return write
 
 
-def _references(find: Finder, *, whole: bool) -> Read:
-    def read(run: Run, scope: Scope, node: Node | None) -> list[Any] | None:
-        found = dict.fromkeys(find(run, scope, node))
-        return [{"reference": one} if whole else one for one in found] or None
+def _references(find: Finder, *, whole: bool) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        found = code.local("found")
+        code(f"{found} = {find(code, at)}")
+        made = f"[{_named('one', whole=whole)} for one in dict.fromkeys({found})]"
+        code(f"{into} = {made} if {found} else None")
 
-    return read
+    return write
+
+
+def _named(reference: str, *, whole: bool) -> str:
+    return f"{{'reference': {reference}}}" if whole else reference
 
 
 Verb = Callable[["Compiler", Element, Block, Site], Rule]

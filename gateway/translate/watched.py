@@ -87,10 +87,6 @@ class _Segment:
         self.shape = segment.shape
         self.where = getattr(segment, "where", "")
 
-    @property
-    def forms(self) -> None:
-        """Never remembered: what is remembered isn't read."""
-
     def repetitions(self, number: int) -> Sequence[Node]:
         return [_Node(node, self._journal) for node in self._segment.repetitions(number)]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ParseError
-from gateway.model import NULL
+from gateway.model import FIELDS, NULL
 from gateway.parse.er7 import Message, Part, parse
 
 HEAD = "MSH|^~\\&|CLINIC|CEDARGEN|HUB|GW|20250301||REF^I12^REF_I12|M1|P|2.5.1\r"
@@ -129,7 +129,7 @@ def test_a_shape_shows_which_children_there_are(value: str) -> None:
 def test_a_segment_s_shape_shows_which_fields_it_has() -> None:
     record = message('PID|1||x~||""|')
     header, person = record.segments
-    assert person.shape == b"\1\1\0\1\0\1\0"
+    assert person.shape == b"\1\1\0\1\0\1\0".ljust(FIELDS, b"\0")
     for segment in (header, person):
         fields = [bool(segment.repetitions(number)) for number in range(1, len(segment.shape))]
         assert fields == [bool(byte) for byte in segment.shape[1:]]

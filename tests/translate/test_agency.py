@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import MapError
-from gateway.model import Agency, Sender
+from gateway.model import Agency, Allowance, Sender
 from gateway.translate import is_agency_id, load
 from tests.translate.maps import library, patient_map, run, write
 
@@ -25,6 +25,9 @@ WRONG = [
     ("no listener", START + "closes-loops-by: {to: 'http://x'}\n", 3, "mllp://host:port"),
     ("no such mode", START + "closes-loops-by: {acknowledgement: loud}\n", 3, "original or commit"),
     ("rri as text", START + "closes-loops-by: {rri: sometimes}\n", 3, "true or false"),
+    ("an unknown limit", START + "limits: {size: 3}\n", 3, "no key 'size'"),
+    ("a limit in words", START + "limits: {rate: many}\n", 3, "'rate' is a number"),
+    ("half a burst", START + "limits: {burst: 1.5}\n", 3, "'burst' is a number"),
     ("half an identifier", START + "identifiers: [{value: x}]\n", 3, "'system' is missing"),
 ]
 
@@ -148,3 +151,11 @@ def test_the_version_changes_with_any_map(tmp_path: Path) -> None:
 )
 def test_an_id_is_small_letters_digits_and_hyphens(text: str, *, fits: bool) -> None:
     assert is_agency_id(text) is fits
+
+
+def test_limits_of_its_own_go_before_the_usual_ones(tmp_path: Path) -> None:
+    text = START + "limits: {rate: 2.5, in-hand: 0}\n"
+    loaded = load([write(tmp_path, {"agencies/odd/agency.yaml": text})])
+    allowance = loaded.agencies["odd"].allowance
+    assert allowance == Allowance(2.5, None, 0)
+    assert allowance.over(Allowance(1, 7, 8)) == Allowance(2.5, 7, 0)
