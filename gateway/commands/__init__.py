@@ -4,4 +4,5 @@ flags   the settings, each a flag
 map     maps drafted, checked, tried, explained, compared
 load    a file, folder or archive into the hub
 export  HMIS CSV out of it
+keeping migrate, backup, restore: the database's keeper
 """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.rows import Came
 
 _PIECE: Final = 2**20
-_LITTER: Final = 50_000
+_LITTER: Final = 500_000
 """Objects made before garbage is looked for: what a row makes has no cycles."""
 
 

@@ -9,6 +9,7 @@ oldest one in flight.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
@@ -17,11 +18,10 @@ from typing import Any, Final, Protocol
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool, QueuePool
-from sqlalchemy.sql.functions import FunctionElement
 
 from gateway.errors import SettingError, Unavailable
+from gateway.settings import KEEPING
 
 BUSY: Final = 5.0
 """Seconds to wait for another process's lock on the SQLite file."""
@@ -38,15 +38,31 @@ _WRITE_PRAGMAS: Final = (
     "wal_autocheckpoint=8000",
     f"journal_size_limit={64 * 2**20}",
 )
+PATIENCE: Final = 2000
+"""Milliseconds for which a step of a migration waits for a table, and all others behind it."""
+
 _LOCK: Final = 0x63617265  # any number, but always the same
+_TURN: Final = 0.05  # seconds between two attempts at it
 _RETRIED: Final = frozenset({"40001", "40P01", "23505"})
+_HELD: Final = frozenset({"55P03", "40P01"})
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # another is the primary by now
+)
 _KEYS: Final = 16
+_IDLE: Final = 1.0  # seconds
+_HOLD: Final = 5000  # milliseconds
 
-KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-"""An integer key that numbers itself: SQLite does so only for INTEGER."""
-
-BINARY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""A text that is compared byte by byte, as SQLite compares every text."""
+_SYNCHRONOUS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
+_CARELESS: Final = (
+    "SELECT name FROM pg_settings"
+    " WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
+)
 
 
 class Retry(BaseException):
@@ -54,82 +70,6 @@ class Retry(BaseException):
 
     No Exception: what a unit sets down as a fault of its message would otherwise swallow it.
     """
-
-
-class transaction_number(FunctionElement[int]):
-    """The number of the running transaction; 0 on SQLite, where the sequence alone orders."""
-
-    type = sa.BigInteger()
-    inherit_cache = True
-
-
-class settled_below(FunctionElement[int]):
-    """Every transaction with a smaller number is over; none will add to the log any more."""
-
-    type = sa.BigInteger()
-    inherit_cache = True
-
-
-@compiles(transaction_number, "postgresql")
-def _number_postgresql(element: object, compiler: object, **_: object) -> str:
-    return "(pg_current_xact_id()::text::bigint)"
-
-
-@compiles(transaction_number, "sqlite")
-def _number_sqlite(element: object, compiler: object, **_: object) -> str:
-    return "0"
-
-
-@compiles(settled_below, "postgresql")
-def _settled_postgresql(element: object, compiler: object, **_: object) -> str:
-    return "(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)"
-
-
-@compiles(settled_below, "sqlite")
-def _settled_sqlite(element: object, compiler: object, **_: object) -> str:
-    return "1"
-
-
-class says(FunctionElement[Any]):
-    """Whether a row of ``words`` meets an expression.
-
-    Its clauses: the row as FTS5 knows it, its column, the expression for FTS5 and as a tsquery.
-    It has no type, or it would be written "MATCH ? = 1", for which FTS5 can't use its index.
-    """
-
-    type = sa.types.NULLTYPE
-    inherit_cache = True
-
-
-class word_list(FunctionElement[str]):
-    """Words with blanks between, as ``words`` holds them."""
-
-    type = sa.Text()
-    inherit_cache = True
-
-
-@compiles(says, "sqlite")
-def _says_sqlite(element: says, compiler: Any, **more: Any) -> str:
-    row, _, expression, _ = element.clauses
-    return f"{compiler.process(row, **more)} MATCH {compiler.process(expression, **more)}"
-
-
-@compiles(says, "postgresql")
-def _says_postgresql(element: says, compiler: Any, **more: Any) -> str:
-    _, column, _, expression = element.clauses
-    asked = compiler.process(expression, **more)
-    return f"{compiler.process(column, **more)} @@ CAST({asked} AS tsquery)"
-
-
-@compiles(word_list, "sqlite")
-def _words_sqlite(element: word_list, compiler: Any, **more: Any) -> str:
-    return str(compiler.process(element.clauses, **more))
-
-
-@compiles(word_list, "postgresql")
-def _words_postgresql(element: word_list, compiler: Any, **more: Any) -> str:
-    listed = compiler.process(element.clauses, **more)
-    return f"array_to_tsvector(string_to_array({listed}, ' '))"
 
 
 _WORDS_SQLITE: Final = (
@@ -164,11 +104,29 @@ class Engine(Protocol):
     def alone(self) -> AbstractContextManager[sa.Connection]:
         """A transaction that no other process shares the database with: to make tables in."""
 
+    def migrating(self) -> AbstractContextManager[sa.Connection]:
+        """A connection that migrates, one process at a time; on SQLite in a transaction."""
+
+    def locked(self, error: BaseException | None) -> bool:
+        """Whether a step of a migration failed since others use the table: it may be repeated."""
+
     def rescue(self, connection: sa.Connection) -> None:
         """Have on disk, without the log, what it holds. Raises ``Unavailable``."""
 
     def keys(self, table: str, ask: Callable[[str], list[Sequence[int]]]) -> Iterator[int]:
         """New values for a table's ``key`` in the transaction that ``ask`` (SQL to rows) is of."""
+
+    def lost(self, connection: sa.Connection) -> bool:
+        """Whether its server is no longer at the other end: nothing that was begun there is done.
+
+        Others that were made before are taken for lost from then on.
+        """
+
+    def close(self) -> None:
+        """Close every connection."""
+
+    def careless(self, connection: sa.Connection) -> Sequence[str]:
+        """The server's settings by which what it calls committed may not be on disk."""
 
     def verdict(self, error: BaseException) -> BaseException:
         """What a driver's error means: ``Retry``, ``Unavailable``, or the error itself (a bug)."""
@@ -207,6 +165,14 @@ class Sqlite:
         with self.writes.begin() as connection:
             yield connection
 
+    def migrating(self) -> AbstractContextManager[sa.Connection]:
+        """As any write: all steps in one transaction, and whoever else writes waits."""
+        return self.alone()
+
+    def locked(self, error: BaseException | None) -> bool:
+        """Another writes for longer than ``BUSY``."""
+        return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in _BUSY
+
     def rescue(self, connection: sa.Connection) -> None:
         """All of it goes into the file, which is synced; then the log begins anew."""
         driver: Any = connection.connection.dbapi_connection
@@ -218,6 +184,19 @@ class Sqlite:
         """Counted up: nobody else writes as long as the transaction lasts."""
         ((last,),) = ask(f"SELECT coalesce(max(key), 0) FROM {table}")
         return count(last + 1)
+
+    def lost(self, connection: sa.Connection) -> bool:
+        """There is no server."""
+        return False
+
+    def close(self) -> None:
+        """Those in the pools; whoever has another closes it."""
+        self.reads.dispose()
+        self.writes.dispose()
+
+    def careless(self, connection: sa.Connection) -> Sequence[str]:
+        """None: the settings are ours."""
+        return ()
 
     def verdict(self, error: BaseException) -> BaseException:
         """A lock, a full disk, a failing disk: ``Unavailable``."""
@@ -255,16 +234,69 @@ class Postgresql:
         # Repeatable read: whoever saw a version has the higher transaction number, so that the
         # log's order (number, sequence) never turns one resource's versions round.
         common: dict[str, Any] = {"paramstyle": "format", "isolation_level": "REPEATABLE READ"}
+        common["connect_args"] = {name: KEEPING[name] for name in KEEPING.keys() - url.query.keys()}
         self.writes = sa.create_engine(url, pool_size=8, max_overflow=0, **common)
         self.reads = sa.create_engine(url, pool_size=8, max_overflow=8, **common)
+        self._lost = 0.0
+        for engine in (self.writes, self.reads):
+            sa.event.listen(engine, "connect", _born)
+            sa.event.listen(engine, "connect", _wait_for_the_disk)
+            sa.event.listen(engine, "checkout", self._checked_out)
+            sa.event.listen(engine, "checkin", _used)
+        sa.event.listen(self.writes, "connect", _let_go)
+
+    def _checked_out(self, driver: Any, record: Any, _: object) -> None:
+        """A server that went took all connections with it: one that found out is enough.
+
+        One that nobody used for a while is asked first: who reads can't begin again.
+        """
+        now = time.monotonic()
+        if now - record.info.get("used", now) > _IDLE and not self._answers(driver):
+            self._lost = now
+        if record.info["born"] <= self._lost:
+            raise sa.exc.DisconnectionError
+
+    def _answers(self, driver: Any) -> bool:
+        try:
+            return self.reads.dialect.do_ping(driver)
+        except psycopg.Error:
+            return False
 
     @contextmanager
     def alone(self) -> Iterator[sa.Connection]:
         """Under a lock of our own, and seeing what others committed while we waited for it."""
         connection = self.writes.connect().execution_options(isolation_level="READ COMMITTED")
-        with connection, connection.begin():
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        with connection:
+            while not connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))):
+                connection.rollback()
+                time.sleep(_TURN)
             yield connection
+            connection.commit()
+
+    @contextmanager
+    def migrating(self) -> Iterator[sa.Connection]:
+        """Under the same lock, held by a connection of its own, since steps are transactions.
+
+        Whoever waits for the lock asks again and again: one that waited inside a statement would
+        hold a snapshot, and an index that is built beside the traffic waits for all snapshots.
+        """
+        keeper = self.writes.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection = self.writes.connect().execution_options(isolation_level="READ COMMITTED")
+        with keeper, connection:
+            while not keeper.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK))):
+                time.sleep(_TURN)
+            try:
+                connection.exec_driver_sql(f"SET lock_timeout = {PATIENCE}")
+                connection.commit()
+                yield connection
+            finally:
+                # Neither goes back to the pool: the one holds the lock, the other has settings.
+                keeper.invalidate()
+                connection.invalidate()
+
+    def locked(self, error: BaseException | None) -> bool:
+        """A step had to wait for longer than ``PATIENCE``, or crossed with another."""
+        return isinstance(error, psycopg.Error) and error.sqlstate in _HELD
 
     def rescue(self, connection: sa.Connection) -> None:
         """Nothing to do: the server keeps its own log."""
@@ -276,13 +308,52 @@ class Postgresql:
             for (key,) in ask(f"SELECT {next_} FROM generate_series(1, {_KEYS})"):
                 yield key
 
+    def lost(self, connection: sa.Connection) -> bool:
+        """The driver closed it; those of before are tried no more."""
+        driver: Any = connection.connection.dbapi_connection
+        if driver is None or not driver.closed:
+            return False
+        self._lost = time.monotonic()
+        return True
+
+    def close(self) -> None:
+        """Those in the pools; whoever has another closes it."""
+        self.reads.dispose()
+        self.writes.dispose()
+
+    def careless(self, connection: sa.Connection) -> Sequence[str]:
+        """What only the server's keeper can set."""
+        return connection.scalars(sa.text(_CARELESS)).all()
+
     def verdict(self, error: BaseException) -> BaseException:
         """A race is run again; a server that is gone, full or starting is ``Unavailable``."""
         if isinstance(error, psycopg.Error) and error.sqlstate in _RETRIED:
             return Retry(error.sqlstate)
-        if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
+        if isinstance(error, _AWAY):
             return Unavailable("the database can't take it now")
         return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+
+
+def _born(_: object, record: Any) -> None:
+    record.info["born"] = time.monotonic()
+
+
+def _used(_: object, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _let_go(driver: psycopg.Connection[Any], _: object) -> None:
+    """A process that is paused in the middle of a unit holds its rows from others so long only."""
+    driver.autocommit = True
+    driver.execute(f"SET idle_in_transaction_session_timeout = {_HOLD}")
+    driver.autocommit = False
+
+
+def _wait_for_the_disk(driver: psycopg.Connection[Any], _: object) -> None:
+    """A role, database or server may have commits answered before they are on disk; ours aren't."""
+    driver.autocommit = True
+    driver.execute(_SYNCHRONOUS)
+    driver.autocommit = False
 
 
 _ENGINES: Final[dict[str, Callable[[sa.URL], Engine]]] = {

@@ -25,9 +25,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from gateway.store.engine import BINARY, KEY, transaction_number
-
-SCHEMA: Final = "4"
+from gateway.store.dialects import BINARY, KEY, transaction_number
 
 metadata: Final = MetaData()
 
@@ -198,12 +196,9 @@ Index(
     postgresql_where=message.c.control_id != "",
 )
 
-Index(
-    "message_received",
-    message.c.key,
-    sqlite_where=message.c.status == "received",
-    postgresql_where=message.c.status == "received",
-)
+for _name, _status in (("message_received", "received"), ("message_failed", "failed")):
+    _where = message.c.status == literal_column(f"'{_status}'")
+    Index(_name, message.c.key, sqlite_where=_where, postgresql_where=_where)
 
 sequence = Table(  # the number that a sender's next message must bear; -1: any
     "sequence",

@@ -1,0 +1,1 @@
+"""The revisions, a file each (``gateway.store.migrations``); what is released changes no more."""
