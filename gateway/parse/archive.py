@@ -5,6 +5,7 @@ Nothing is written where a name in the archive says: members are called by their
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ RATIO: Final = 200
 """A member may unpack to this many times its size; small ones aren't asked."""
 
 _SMALL: Final = 10 * 2**20
+_HEADER: Final = 30
+"""Bytes of a member's own header before its name (APPNOTE.TXT 4.3.7)."""
+
 _PIECE: Final = 2**20
 _MAGIC: Final = b"PK\x03\x04"
 _EMPTY: Final = b"PK\x05\x06"
@@ -32,11 +36,12 @@ def unpack(name: str, archive: Path, folder: Path, limit: int) -> Iterator[Path]
     """Unpack an archive's files into ``folder``, one after the other; ``limit`` bytes in all.
 
     Raises ParseError, at the archive or the member: it is no zip, locked, holds a zip or a name
-    that leads out of it, two files of one name, too many files, or far more than its size.
+    that leads out of it, two files of one name or in one place, too many files, or far more than
+    its size.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            left = limit
+        with _Pieces(archive) as file, zipfile.ZipFile(file) as opened:
+            left = min(limit, max(_SMALL, archive.stat().st_size * RATIO))
             for member in _members(name, opened):
                 path = folder / _path(member).name
                 left -= _unpack(name, opened, member, path, left)
@@ -45,10 +50,24 @@ def unpack(name: str, archive: Path, folder: Path, limit: int) -> Iterator[Path]
         raise ParseError("the zip archive is broken", place=name) from None
 
 
+class _Pieces(io.FileIO):
+    """A file that is never read whole: so its list of members, which zipfile reads at once, and of
+    which a small archive can hold millions, has an end."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most so many bytes; all that is left where that isn't much."""
+        wanted = -1 if size is None else size
+        read = super().read(min(wanted, _PIECE) if wanted >= 0 else _PIECE)
+        if wanted > _PIECE and len(read) == _PIECE:
+            raise zipfile.BadZipFile
+        return read or b""
+
+
 def _members(name: str, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     found = opened.infolist()
     if len(found) > MEMBERS:
         raise ParseError(f"over {MEMBERS} files in one archive", place=name)
+    _check_places(name, found, opened.start_dir)
     kept: dict[str, zipfile.ZipInfo] = {}
     for member in found:
         path = _path(member)
@@ -58,6 +77,15 @@ def _members(name: str, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         if kept.setdefault(path.name.casefold(), member) is not member:
             raise ParseError("two files of one name", place=f"{name}/{path.name}")
     return list(kept.values())
+
+
+def _check_places(name: str, members: list[zipfile.ZipInfo], end: int) -> None:
+    """Each member has bytes of its own: one kernel of a bomb could be unpacked a thousand times."""
+    for member in sorted(members, key=lambda each: each.header_offset, reverse=True):
+        most = end - member.header_offset - _HEADER - len(member.orig_filename)
+        if member.compress_size > most:
+            raise ParseError("two files in one place", place=name)
+        end = member.header_offset
 
 
 def _path(member: zipfile.ZipInfo) -> PurePosixPath:

@@ -59,7 +59,7 @@ class Head:
     newline: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Line:
     """One row. ``fault`` says why it can't be read, "" where it can; ``raw`` has no line end."""
 

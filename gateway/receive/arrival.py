@@ -18,13 +18,16 @@ from uuid import uuid4
 
 import structlog
 
+from gateway import logs
 from gateway.errors import GatewayError, Internal, Issue, ReceiveError, RouteError, Unavailable
 from gateway.messages.sequence import Turn
 from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
+from gateway.protect.limits import Limits
 from gateway.receive import ack, batch
 from gateway.receive.ack import Header, new_control_id, wanted
-from gateway.receive.mllp import Accept, Arrival
+from gateway.receive.mllp import WINDOW
+from gateway.receive.taking import Accept, Arrival, Turnstile
 from gateway.receive.wording import OnDisk
 from gateway.settings import Settings
 
@@ -43,11 +46,7 @@ def accept_from(pipeline: Pipeline, settings: Settings) -> Accept:
 
     def accept(arrival: Arrival) -> Future[Receipt] | Future[OnDisk]:
         head = arrival.header
-        agency = arrival.agency
-        if agency is None and arrival.loopback:
-            claimed = pipeline.members.sender(head.application, head.facility) if head else None
-            agency = claimed or settings.mllp_agency
-        agency = agency or NOBODY
+        agency = _whose(pipeline, settings, arrival)
         if agency in pipeline.members.confidential:
             return _kept_out(pipeline, agency, "mllp", arrival.raw)
         if head is not None and head.enhanced and not head.bare:
@@ -55,6 +54,24 @@ def accept_from(pipeline: Pipeline, settings: Settings) -> Accept:
         return take_in(pipeline, agency, "mllp", arrival.raw)
 
     return accept
+
+
+def turnstile(pipeline: Pipeline, settings: Settings, limits: Limits) -> Turnstile:
+    """What holds an agency's messages back by the process's limits."""
+    return Turnstile(partial(_whose, pipeline, settings), limits)
+
+
+def _whose(pipeline: Pipeline, settings: Settings, arrival: Arrival) -> str:
+    if arrival.agency is not None or not arrival.loopback:
+        return arrival.agency or NOBODY
+    head = arrival.header
+    claimed = pipeline.members.sender(head.application, head.facility) if head else None
+    return claimed or settings.mllp_agency or NOBODY
+
+
+def window(pipeline: Pipeline) -> int:
+    """How many messages of a connection may be under way: they may not overtake each other."""
+    return WINDOW if pipeline.orderly else 1
 
 
 def take_in(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[Receipt]:
@@ -102,16 +119,16 @@ def _enhanced(pipeline: Pipeline, agency: str, raw: bytes, head: Header) -> Futu
     def told(done: Future[Turn]) -> None:
         fault = done.exception()
         if fault is not None:
-            first.set_result(OnDisk(_refusal(head, fault, None), None))
+            first.set_result(_refusal(head, fault, None))
         elif (turn := done.result()).refusal is not None:
-            first.set_result(OnDisk(_refusal(head, turn.refusal, turn.due), None))
+            first.set_result(_refusal(head, turn.refusal, turn.due))
         else:
-            first.set_result(OnDisk(_commit(head, turn.told), follow))
+            first.set_result(OnDisk(_commit(head, turn.told), follow, "CA"))
 
     try:
         pipeline.receive(message, acknowledge).add_done_callback(told)
     except Unavailable as error:
-        first.set_result(OnDisk(_refusal(head, error, None), None))
+        first.set_result(_refusal(head, error, None))
     return first
 
 
@@ -122,16 +139,16 @@ def _commit(head: Header, expected: int | None) -> bytes:
     return _answer(head, "CA", (), expected) if wanted(head.accept_wanted, "CA") else b""
 
 
-def _refusal(head: Header, fault: BaseException, expected: int | None) -> bytes:
+def _refusal(head: Header, fault: BaseException, expected: int | None) -> OnDisk:
     """CE or CR; AE or AR to a sender that only waits for the application's answer."""
     error = fault if isinstance(fault, GatewayError) else Internal(fault)
-    _log.warning("mllp.refused", **error.log())
+    logs.refusal(_log, "mllp.refused", error)
     code: ack.Code = error.acknowledgement
     if wanted(head.accept_wanted, _REFUSALS[code]):
         code = _REFUSALS[code]
     elif not wanted(head.application_wanted, code):
-        return b""
-    return _answer(head, code, error.issues, expected)
+        return OnDisk(b"", None, code)
+    return OnDisk(_answer(head, code, error.issues, expected), None, code)
 
 
 def _follow(
@@ -170,7 +187,8 @@ def _batch(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[
         return pipeline.refuse(envelope, error, partial(_answer, head))
     whole: Future[Receipt] = Future()
     finish = partial(_finish, pipeline, envelope, divided, whole)
-    _when_all([take_in(pipeline, agency, channel, each) for each in divided.messages], finish)
+    enter = _together if pipeline.orderly else _in_turn
+    enter([partial(take_in, pipeline, agency, channel, each) for each in divided.messages], finish)
     return whole
 
 
@@ -179,7 +197,7 @@ def _finish(
     envelope: Message,
     divided: batch.Batch,
     whole: Future[Receipt],
-    taken: Sequence[Future[Receipt]],
+    taken: list[Future[Receipt]],
 ) -> None:
     """Word the batch's answer, and keep it; or hand on why a message wasn't even kept."""
     fault = next((each.exception() for each in taken if each.exception()), None)
@@ -201,10 +219,11 @@ def _kept(code: Code, whole: Future[Receipt], done: Future[Receipt]) -> None:
         whole.set_exception(fault)
 
 
-def _when_all(
-    futures: Sequence[Future[Receipt]], then: Callable[[Sequence[Future[Receipt]]], None]
+def _together(
+    takings: Sequence[Callable[[], Future[Receipt]]], then: Callable[[list[Future[Receipt]]], None]
 ) -> None:
-    """Call ``then`` once, after the last of them; they end on whatever thread."""
+    """Take all in, and call ``then`` once, after the last has ended; on whatever thread."""
+    futures = [take() for take in takings]
     left = len(futures)
     lock = threading.Lock()
 
@@ -220,6 +239,24 @@ def _when_all(
         then(futures)
     for future in futures:
         future.add_done_callback(ended)
+
+
+def _in_turn(
+    takings: Sequence[Callable[[], Future[Receipt]]], then: Callable[[list[Future[Receipt]]], None]
+) -> None:
+    """Take each in when the one before it has ended, where they might overtake each other."""
+    left = iter(takings)
+    taken: list[Future[Receipt]] = []
+
+    def go_on(_: object = None) -> None:
+        for take in left:
+            taken.append(take())
+            if not taken[-1].done():
+                taken[-1].add_done_callback(go_on)
+                return
+        then(taken)
+
+    go_on()
 
 
 def _answer(

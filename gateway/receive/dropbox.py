@@ -4,8 +4,9 @@ Files, folders and archives that lie there together are one load. It begins once
 changed from one look to the next, so that nobody reads what is still being written; names that
 begin with a dot, or end with ``.part``, ``.tmp`` or ``~``, are still on their way. Afterwards they
 lie in ``done/<time>`` or, where nothing of them went in, in ``refused/<time>``, with
-``summary.json`` and the set-aside rows beside them. One process watches a folder: what it had in
-hand when it died is loaded again, and what went in then is known.
+``summary.json`` and the set-aside rows beside them. Of the processes that have the folder one
+watches it, by a lock in it: what it had in hand when it died another loads again, and what went in
+then is known.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from typing import Final, Protocol
 
 import structlog
 
+from gateway import logs
 from gateway.errors import GatewayError, Unavailable
 from gateway.loading import Loading
 from gateway.loading.tally import Tally
 from gateway.model import Context
 from gateway.rows import lying
+from gateway.sole import Sole, sole
 
 DONE: Final = "done"
 REFUSED: Final = "refused"
 TAKEN: Final = ".taken"
+LOCK: Final = ".watched"
 _WAY: Final = (".part", ".tmp", ".crdownload", "~")
 
 log = structlog.get_logger()
@@ -66,12 +70,17 @@ class Dropbox:
         self._thread.join()
 
     def _watch(self) -> None:
+        mine: Sole | None = None
         while not self._stopping.is_set():
             try:
-                self.look()
+                mine = mine or sole(self._folder / LOCK)
+                if mine is not None:
+                    self.look()
             except (OSError, Unavailable) as error:  # the disk or the hub: it is tried again
                 log.warning("dropbox.waits", error=type(error).__name__)
             self._stopping.wait(self._every)
+        if mine is not None:
+            mine.close()
 
     def look(self) -> int:
         """Look once into every feed's folder; how many loads were done."""
@@ -111,7 +120,7 @@ class Dropbox:
             raise  # the files stay where they are, and are tried again
         except GatewayError as error:
             _move(taken, feed / REFUSED, {"refused": f"{error} ({error.place})"})
-            log.info("dropbox.refused", agency=agency, **error.log())
+            logs.refusal(log, "dropbox.refused", error, agency=agency)
             return 1
         kept = _move(taken, feed / (DONE if tally.took else REFUSED), tally.summary())
         self._asides(context, tally, kept)

@@ -36,9 +36,9 @@ class Deframer:
         """The bytes of a message that isn't whole yet."""
         return len(self._pending)
 
-    def give_up(self) -> None:
-        """As if the message had outgrown the limit."""
-        self.overflow = bytes(self._pending)
+    def give_up(self, instead: bytes | None = None) -> None:
+        """As if the message, or another one ``instead``, had outgrown the limit."""
+        self.overflow = bytes(self._pending) if instead is None else instead
         self._pending.clear()
 
     def feed(self, data: bytes) -> list[bytes]:

@@ -1,8 +1,9 @@
 """The MLLP listener: one protocol object a connection, no task, so that thousands cost little.
 
 Answers go out strictly in the order of the messages. A connection takes up a few messages at a
-time and then stops reading until it has answered (backpressure); a frame that outgrows the limit
-is refused and the connection closed; one that brings no whole message for a while is closed too.
+time and then stops reading until it has answered (backpressure); so it does while its agency, or
+the gateway as a whole, has too much in hand (``Turnstile``). A frame that outgrows the limit is
+refused and the connection closed; one that brings no whole message for a while is closed too.
 
 Whose a message is: the port's fixed agency, or what the client's certificate names, or, for a
 peer on loopback only, whatever the header claims (which the gateway looks up, not this file).
@@ -13,23 +14,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, cast
 
 import structlog
 
-from gateway.errors import GatewayError, ReceiveError, Unavailable
-from gateway.model import Receipt
-from gateway.receive.ack import Code, Header
+from gateway import meters
+from gateway.errors import GatewayError, Throttled
+from gateway.protect.limits import Limits, Place
 from gateway.receive.batch import peeked
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.keepalive import keep_alive
 from gateway.receive.peer import whose
 from gateway.receive.room import HALVES, Room
-from gateway.receive.wording import Promise, content, word
+from gateway.receive.taking import NO_ROOM, TOO_LARGE, Accept, Answer, Arrival, Rules, Turnstile
+from gateway.receive.wording import Promise, accepted, code_of, content, refusal
 
 WINDOW: Final = 16
 """How many messages of one connection may be under way at a time."""
@@ -47,66 +49,13 @@ HANDSHAKE: Final = 10.0
 _log = structlog.get_logger("gateway.receive.mllp")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A message as it came in. ``header`` is None where it doesn't begin with MSH.
-
-    ``agency`` is whom the port or the certificate names; only where it is None and ``loopback``
-    is true may the header's own claim (MSH-3, MSH-4) be believed.
-    """
-
-    raw: bytes
-    header: Header | None
-    agency: str | None
-    loopback: bool
-
-
-Accept = Callable[[Arrival], Promise]
-"""Takes an arrival in hand; the future resolves once what it led to is on disk.
-
-In enhanced mode that is first the message itself, then what it led to. b"" isn't sent.
-"""
-
-TOO_LARGE: Final = ReceiveError(
-    "the message is larger than this listener takes", code="too-long", condition="207"
-)
-NO_ROOM: Final = Unavailable("too many messages are half received here; send it again")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What all connections of a listener have in common."""
-
-    accept: Accept
-    agency: str | None
-    limit: int
-    idle_timeout: float
-    executor: ThreadPoolExecutor
-    room: Room
-
-
-class _Answer:
-    """A message's place in the queue of answers; ``content`` is None until it is answered.
-
-    ``alone``: no later message is taken up before it is answered in full.
-    """
-
-    __slots__ = ("alone", "content", "header", "size")
-
-    def __init__(self, header: Header | None, size: int = 0, content: bytes | None = None) -> None:
-        self.header = header
-        self.size = size
-        self.content = content
-        self.alone = header is not None and (header.enhanced or bool(header.sequence))
-
-
 class Connection(asyncio.Protocol):
     """One sender. Everything runs on the event loop but ``accept`` of a large message."""
 
     _transport: asyncio.Transport
     _idle: asyncio.TimerHandle
 
-    def __init__(self, rules: _Rules, open_ones: set[Connection]) -> None:
+    def __init__(self, rules: Rules, open_ones: set[Connection]) -> None:
         self._rules = rules
         self._open_ones = open_ones
         self._loop = asyncio.get_running_loop()
@@ -114,7 +63,10 @@ class Connection(asyncio.Protocol):
         self._why: GatewayError = TOO_LARGE
         self.held = 0
         self._waiting: deque[bytes] = deque()
-        self._answers: deque[_Answer] = deque()
+        self._queued = 0
+        self._next: Arrival | None = None
+        self._held_back = False
+        self._answers: deque[Answer] = deque()
         self._computing = False
         self._choked = False
         self._reading = True
@@ -136,15 +88,17 @@ class Connection(asyncio.Protocol):
         )
         keep_alive(transport.get_extra_info("socket"))
         self._open_ones.add(self)
+        meters.CONNECTIONS.inc()
         self._idle = self._loop.call_later(self._rules.idle_timeout, self._check_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it. What is under way is finished and kept; its sender will ask again."""
         self._idle.cancel()
-        self._waiting.clear()
+        self._forget()
         self._answers.clear()
         self._rules.room.count(self, 0, self._open_ones)
         self._open_ones.discard(self)
+        meters.CONNECTIONS.dec()
 
     def data_received(self, data: bytes) -> None:
         """Cut the stream into messages and take up as many as the window lets in."""
@@ -154,13 +108,15 @@ class Connection(asyncio.Protocol):
         if messages:
             self._since = self._loop.time()
             self._waiting.extend(messages)
-        self._rules.room.count(self, self._deframer.held, self._open_ones)
+            self._queued += sum(map(len, messages))
         self._advance()
+        self._rules.room.count(self, self._queued + self._deframer.held, self._open_ones)
 
     def give_way(self) -> None:
-        """There is no room for its half message."""
+        """There is no room for what it has sent and nobody has taken up."""
         self._why = NO_ROOM
-        self._deframer.give_up()
+        self._deframer.give_up(self._waiting[0] if self._waiting else None)
+        self._forget()
         self._rules.room.count(self, 0, self._open_ones)
         self._advance()
 
@@ -186,7 +142,7 @@ class Connection(asyncio.Protocol):
     def _advance(self) -> None:
         """Take up what the window lets in, and read on only where nothing waits."""
         while self._waiting and not self._full():
-            self._take_up(self._waiting.popleft())
+            self._take_next()
         if self._deframer.overflow is not None and not self._waiting and not self._last:
             self._refuse(self._deframer.overflow)
         self._read(not self._waiting and not self._full())
@@ -194,29 +150,86 @@ class Connection(asyncio.Protocol):
 
     def _full(self) -> bool:
         alone = bool(self._answers) and self._answers[-1].alone
-        return self._computing or self._choked or alone or len(self._answers) >= WINDOW
+        held_back = self._computing or self._choked or self._held_back
+        return held_back or alone or len(self._answers) >= self._rules.window
 
-    def _take_up(self, raw: bytes) -> None:
+    def _take_next(self) -> None:
+        """Take up the first that waits, if it is its turn, or hold it back until it is."""
+        fresh = self._next is None
+        arrival = self._next = self._next or self._arrival(self._waiting[0])
+        turnstile, place = self._rules.turnstile, None
+        if turnstile is not None:
+            if fresh and not self._is_due(turnstile.limits, arrival):
+                return
+            place = turnstile.limits.seek(arrival.agency or "", len(arrival.raw), self._come)
+            if place is None:
+                self._held_back = True
+                return
+        self._passed()
+        self._take_up(arrival, place)
+
+    def _arrival(self, raw: bytes) -> Arrival:
         arrival = Arrival(raw, peeked(raw), self._agency, self._loopback)
-        answer = _Answer(arrival.header, len(raw))
+        turnstile = self._rules.turnstile
+        if turnstile is None or self._agency is not None:
+            return arrival
+        return Arrival(raw, arrival.header, turnstile.whose(arrival), self._loopback)
+
+    def _is_due(self, limits: Limits, arrival: Arrival) -> bool:
+        """Whether it is its turn; else it comes when it is, or is turned away."""
+        try:
+            delay = limits.delay(arrival.agency or "")
+        except Throttled as error:
+            self._turn_away(arrival, error)
+            return False
+        if delay:
+            self._held_back = True
+            self._loop.call_later(delay, self._come)
+        return not delay
+
+    def _come(self) -> None:
+        """It may be the turn of what was held back."""
+        self._held_back = False
+        self._advance()
+
+    def _passed(self) -> None:
+        self._next = None
+        self._queued -= len(self._waiting.popleft())
+
+    def _forget(self) -> None:
+        """What nobody has taken up its sender will send again."""
+        self._waiting.clear()
+        self._queued = 0
+        self._next = None
+
+    def _turn_away(self, arrival: Arrival, error: GatewayError) -> None:
+        """Its agency sends so much that its turn would come too late."""
+        self._passed()
+        _log.info("mllp.turned_away", agency=self._agency, **error.log())
+        self._answers.append(Answer(arrival.header, content=refusal(arrival.header, error)))
+        self._flush()
+
+    def _take_up(self, arrival: Arrival, place: Place | None) -> None:
+        meters.received("mllp").inc()
+        answer = Answer(arrival.header, len(arrival.raw), place=place)
         self._answers.append(answer)
         self._begin(answer, functools.partial(self._rules.accept, arrival))
 
-    def _begin(self, answer: _Answer, accept: Callable[[], Promise]) -> None:
+    def _begin(self, answer: Answer, accept: Callable[[], Promise]) -> None:
         if answer.size <= INLINE:
-            self._await(answer, _accept(accept))
+            self._await(answer, accepted(accept))
             return
         self._computing = True  # later messages wait: they may not be stored before this one
-        computed = self._rules.executor.submit(_accept, accept)
+        computed = self._rules.executor.submit(accepted, accept)
         computed.add_done_callback(functools.partial(self._call, self._computed, answer))
 
-    def _computed(self, answer: _Answer, computed: Future[Promise]) -> None:
+    def _computed(self, answer: Answer, computed: Future[Promise]) -> None:
         self._computing = False
         if not computed.cancelled():
             self._await(answer, computed.result())
         self._advance()
 
-    def _await(self, answer: _Answer, receipt: Promise) -> None:
+    def _await(self, answer: Answer, receipt: Promise) -> None:
         receipt.add_done_callback(functools.partial(self._call, self._answered, answer))
 
     def _call(self, step: Callable[..., None], *arguments: object) -> None:
@@ -228,32 +241,36 @@ class Connection(asyncio.Protocol):
         """Answer after what was asked before, then let the sender finish writing."""
         _log.warning("mllp.cut_off", agency=self._agency, **self._why.log())
         head = peeked(beginning)
-        code: Code = self._why.acknowledgement
-        if head is not None and head.enhanced:
-            code = "CR" if code == "AR" else "CE"
-        self._answers.append(_Answer(head, content=word(head, code, self._why.issues)))
+        self._answers.append(Answer(head, content=refusal(head, self._why)))
         self._last = True
         self._flush()
 
     # --- answers out ------------------------------------------------------------------------------
 
-    def _answered(self, answer: _Answer, receipt: Promise) -> None:
+    def _answered(self, answer: Answer, receipt: Promise) -> None:
         answer.content, then = content(answer.header, receipt)
+        answer.code = code_of(receipt)
         if then is not None:
-            following = _Answer(answer.header, answer.size)
+            following = Answer(answer.header, answer.size, place=answer.place)
+            following.began = answer.began
             if answer in self._answers:  # else the sender has left; its message goes on
                 self._answers.insert(self._answers.index(answer) + 1, following)
             self._begin(following, then)
         self._flush()
         self._advance()
+        if then is None and answer.place is not None:
+            answer.place.leave()
 
     def _flush(self) -> None:
         """Write the answers that are due: those before which none is outstanding."""
+        now = time.perf_counter()
         due: list[bytes] = []
         while self._answers and (content := self._answers[0].content) is not None:
             if content:
                 due.append(frame(content))
-            self._answers.popleft()
+            answer = self._answers.popleft()
+            if content and answer.code:
+                meters.answered_after("mllp", answer.code).observe(now - answer.began)
         if due and not self._transport.is_closing():
             self._since = self._loop.time()
             self._transport.write(b"".join(due))
@@ -262,7 +279,7 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """Take up nothing more, answer what is under way, then close."""
-        self._waiting.clear()
+        self._forget()
         self._last = True
         self._close_when_done()
 
@@ -299,7 +316,7 @@ class Connection(asyncio.Protocol):
 
     def _check_idle(self) -> None:
         """Close where no whole message and no answer has passed for the time allowed."""
-        busy = self._answers and not self._choked
+        busy = (self._answers or self._waiting) and not self._choked
         left = self._since + self._rules.idle_timeout - self._loop.time()
         if busy or left > 0:
             again = left if left > 0 else self._rules.idle_timeout
@@ -352,16 +369,20 @@ async def listen(
     tls: ssl.SSLContext | None = None,
     limit: int = 10 * 2**20,
     idle_timeout: float = 600.0,
+    turnstile: Turnstile | None = None,
+    window: int = WINDOW,
 ) -> Listener:
     """Open an MLLP port; ``port`` 0 takes a free one.
 
     ``agency`` owns all that comes in here; ``limit`` is the largest message in bytes,
     ``idle_timeout`` seconds. ``tls`` decides by its ``verify_mode`` whether clients need a
-    certificate. Raises OSError where the port can't be had.
+    certificate. ``turnstile`` holds messages back. Of a connection ``window`` messages are taken up
+    at a time: 1 where they might overtake each other. Raises OSError where the port can't be had.
     """
     connections: set[Connection] = set()
     executor = ThreadPoolExecutor(1, thread_name_prefix="mllp-large")
-    rules = _Rules(accept, agency, limit, idle_timeout, executor, Room(HALVES * limit))
+    room = Room(HALVES * limit)
+    rules = Rules(accept, agency, limit, idle_timeout, executor, room, turnstile, window)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(rules, connections),
         host,
@@ -371,13 +392,3 @@ async def listen(
         backlog=1024,
     )
     return Listener(server, connections, executor)
-
-
-def _accept(accept: Callable[[], Promise]) -> Promise:
-    """Call ``accept``; what it raises, whatever it is, is an answer like any other."""
-    try:
-        return accept()
-    except Exception as error:  # noqa: BLE001 - recorded: the future carries it to ``_content``
-        failed: Future[Receipt] = Future()
-        failed.set_exception(error)
-        return failed

@@ -1,4 +1,6 @@
-"""How much all half-received messages of a listener may take together.
+"""How much all that a listener's senders sent, and nobody has taken up, may take together.
+
+Halves of messages, and whole ones that are held back.
 
 Each message has its limit, but ten thousand senders that each begin a large one and stop would
 take all memory. What takes the most then gives way, so that whoever sends and ends isn't harmed.
@@ -14,7 +16,7 @@ HALVES: Final = 16
 
 
 class Holder(Protocol):
-    """Who holds half a message: ``held`` bytes of it, as ``Room.count`` was last told."""
+    """Who holds ``held`` bytes of messages, as ``Room.count`` was last told."""
 
     held: int
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -88,3 +89,38 @@ def test_what_is_no_zip_or_broken_says_so(tmp_path: Path) -> None:
     broken.write_bytes(b"PK\x03\x04" + b"nonsense" * 10)
     with pytest.raises(ParseError, match="broken"):
         list(unpack("x.zip", broken, tmp_path, 100))
+
+
+def test_members_in_one_place_are_refused_before_any_is_unpacked(tmp_path: Path) -> None:
+    archive = packed(tmp_path, {f"{n:03}.csv": b"x" for n in range(200)} | {"zz.csv": b"y" * 999})
+    raw = bytearray(archive.read_bytes())
+    kernel = raw.find(b"PK\x01\x02", raw.find(b"zz.csv") + 6)  # the list of members begins
+    for _ in range(200):
+        raw[kernel + 20 : kernel + 24] = (300).to_bytes(4, "little")  # its packed size
+        kernel = raw.find(b"PK\x01\x02", kernel + 4)
+    archive.write_bytes(raw)
+    with pytest.raises(ParseError, match="one place"):
+        unpacked(tmp_path, archive)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_list_of_members_beyond_reason_is_not_read(tmp_path: Path) -> None:
+    archive = packed(tmp_path, {"a.csv": b"x"})
+    raw = archive.read_bytes()
+    start, end = raw.find(b"PK\x01\x02"), raw.find(b"PK\x05\x06")
+    listed = raw[start:end] * 200_000
+    tail = bytearray(raw[end:])
+    tail[12:16] = len(listed).to_bytes(4, "little")
+    archive.write_bytes(raw[:start] + listed + tail)
+    tracemalloc.start()
+    with pytest.raises(ParseError):
+        list(unpack("x.zip", archive, tmp_path, 2**30))
+    assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    tracemalloc.stop()
+
+
+def test_many_small_bombs_are_one_large_one(tmp_path: Path) -> None:
+    archive = packed(tmp_path, {f"{n}.csv": bytes(9 * 2**20) for n in range(5)})
+    with pytest.raises(ParseError, match="far more"):
+        unpacked(tmp_path, archive)
+    assert sum(each.stat().st_size for each in (tmp_path / "out").iterdir()) <= 11 * 2**20

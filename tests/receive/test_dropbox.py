@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import as_message
-from gateway.receive.dropbox import Dropbox
+from gateway.receive.dropbox import LOCK, Dropbox
 from gateway.settings import Settings
+from gateway.sole import sole
 from gateway.store import open_hub
 from gateway.translate import load
 from tests import feeds
@@ -127,3 +129,31 @@ def test_it_watches_by_itself(box: Path, watcher: Dropbox) -> None:
         watcher._stopping.wait(0.01)
     watcher.stop()
     assert list((box / "done").glob("*/summary.json"))
+
+
+def test_of_the_processes_that_have_a_folder_one_watches_it_until_it_ends(
+    box: Path, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    first, second = (
+        Dropbox(pipeline.loading, lambda: ["harbor"], tmp_path / "box", 0.01) for _ in range(2)
+    )
+    mine = sole(tmp_path / "box" / LOCK)
+    assert mine is not None
+    first.start()
+    (box / "clients.csv").write_bytes(table(CLIENTS, client("1")))
+    time.sleep(0.1)
+    assert (box / "clients.csv").exists(), "another watches"
+    mine.close()
+    until(lambda: (box / "done").is_dir())
+    second.start()
+    first.stop()
+    (box / "visits.csv").write_bytes(table(VISITS, visit("1", "1")))
+    until(lambda: len(list((box / "done").iterdir())) == 2)
+    second.stop()
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "it didn't happen in time"
+        time.sleep(0.01)

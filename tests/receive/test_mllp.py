@@ -18,7 +18,8 @@ from gateway.model import Receipt
 from gateway.parse.er7 import parse
 from gateway.receive import mllp
 from gateway.receive.framing import Deframer, frame
-from gateway.receive.mllp import INLINE, WINDOW, Accept, Arrival, Listener, listen
+from gateway.receive.mllp import INLINE, WINDOW, Listener, listen
+from gateway.receive.taking import Accept, Arrival
 
 
 def message(control_id: str, size: int = 0) -> bytes:

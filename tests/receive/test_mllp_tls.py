@@ -13,7 +13,8 @@ import pytest
 
 from gateway.model import Receipt
 from gateway.receive.framing import frame
-from gateway.receive.mllp import Arrival, listen
+from gateway.receive.mllp import listen
+from gateway.receive.taking import Arrival
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("openssl"), reason="openssl makes the certificates"
