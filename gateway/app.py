@@ -6,8 +6,8 @@ import asyncio
 import base64
 import contextlib
 import gc
-import logging
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -24,17 +24,22 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from gateway.api.application import build_api
+from gateway import logs, traces
+from gateway.api.application import ENDPOINTS, WATCHED, build_api
 from gateway.api.deadline import deadline_protocol
 from gateway.demo.county import County, play
 from gateway.demo.mailroom import ADDRESS
 from gateway.errors import SettingError
+from gateway.peers import Peers
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import accept_from, as_message, take_in
+from gateway.protect.limits import Limits, limits_of
+from gateway.receive.arrival import accept_from, as_message, take_in, turnstile, window
 from gateway.receive.dropbox import Dropbox
+from gateway.receive.keepalive import keep_alive
 from gateway.receive.mllp import Listener, listen
 from gateway.settings import Settings
-from gateway.store import open_hub
+from gateway.sole import Sole, sole
+from gateway.store import Hub, open_hub
 from gateway.translate import load
 from gateway.work import Work
 
@@ -61,13 +66,19 @@ def opened(settings: Settings) -> Iterator[Pipeline]:
 
 def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or SIGINT, then drain (DESIGN, section 8)."""
-    log_to_stderr(settings.log_level)
-    uvloop.run(_serve(settings))
+    logs.configure(settings.log_level, settings.log_format)
+    traced = settings.otel_endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    end = traces.begin(traced, settings.root)
+    try:
+        _open_many()
+        uvloop.run(_serve(settings))
+    finally:
+        end()
 
 
 def demo(settings: Settings) -> int:
     """Run the gateway with Cedar County around it; the exit code of ``play``."""
-    log_to_stderr("error")
+    logs.configure("error", settings.log_format)
     folder = Path(tempfile.mkdtemp(prefix="cedar-county-"))
     try:
         return uvloop.run(_demo(settings, folder))
@@ -92,6 +103,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._ready = False
         self._socket = _bind(settings.host, settings.port)
+        keep_alive(self._socket)  # each connection that it accepts is kept like it
         self.port: int = self._socket.getsockname()[1]
         # With port 0 it is known only now where others reach us.
         self._settings = settings.model_copy(update={"port": self.port})
@@ -104,10 +116,16 @@ class Gateway:
     def _build(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self._hub = open_hub(settings.database)
-        self._work = Work(settings)
+        self._sole = _alone(self._hub, settings)
+        works = "work" in settings.roles
+        self._peers = peers = Peers(self._hub, works=works)
+        living = (lambda: peers.living) if self._hub.shared else None
+        self._work = Work(settings, executor=peers.id, living=living, durable=works)
         library = load(settings.folders)
-        self.pipeline = Pipeline(self._hub, library, settings, as_message, self._work)
-        self._http = _Server(_http(_api(self.pipeline, settings, self._is_ready), settings))
+        self.pipeline = Pipeline(self._hub, library, settings, as_message, self._work, peers)
+        self._limits = limits_of(settings, self.pipeline.members.allowance)
+        api = _api(self.pipeline, settings, self._is_ready, self._limits)
+        self._http = _Server(_http(api, settings))
         self._listeners: list[Listener] = []
         self._serving: asyncio.Task[None] | None = None
         self._dropbox = _dropbox(self.pipeline, settings)
@@ -120,13 +138,15 @@ class Gateway:
         gc.disable()  # what is loaded now stays: looking through it was a fifth of the start
         gateway = cls(settings)
         pipeline = gateway.pipeline
+        gateway._peers.start(pipeline.heard)
         gateway._work.start(pipeline.drain, pipeline.behind, pipeline.close)
         gateway._serving = asyncio.create_task(gateway._http.serve(sockets=[gateway._socket]))
         pipeline.start()
-        await gateway._listen(settings.mllp_port, None)
-        for port, agency in settings.mllp_ports.items():
-            await gateway._listen(port, agency)
-        gateway.mllp_port = gateway._listeners[0].port
+        if "mllp" in settings.roles:
+            await gateway._listen(settings.mllp_port, None)
+            for port, agency in settings.mllp_ports.items():
+                await gateway._listen(port, agency)
+            gateway.mllp_port = gateway._listeners[0].port
         if gateway._dropbox is not None:
             gateway._dropbox.start()
         while not gateway._http.started:
@@ -147,11 +167,13 @@ class Gateway:
             tls=_tls(self._settings),
             limit=self._settings.message_limit,
             idle_timeout=self._settings.idle_timeout,
+            turnstile=turnstile(self.pipeline, self._settings, self._limits),
+            window=window(self.pipeline),
         )
         self._listeners.append(listener)
 
     def _is_ready(self) -> bool:
-        """Whether the hub can be read, and nobody has said stop."""
+        """Whether the hub can be read and written, and nobody has said stop."""
         return self._ready and self.pipeline.reachable()
 
     async def stop(self) -> None:
@@ -166,15 +188,44 @@ class Gateway:
         if self._serving is not None:
             await self._serving
         await asyncio.to_thread(self._work.stop, patience)
+        await asyncio.to_thread(self._peers.stop)
         self._hub.close()
+        if self._sole is not None:
+            self._sole.close()
 
 
-def _api(pipeline: Pipeline, settings: Settings, ready: Callable[[], bool]) -> FastAPI:
-    return build_api(pipeline, settings, take_in=take_in, ready=ready)
+def _alone(hub: Hub, settings: Settings) -> Sole | None:
+    """The right to serve a SQLite file, which has one writer. Raises SettingError."""
+    if hub.file is None:
+        return None
+    mine = sole(Path(f"{hub.file}.serving"))
+    if mine is None:
+        hub.close()
+        raise SettingError(
+            "another process serves this file; several share a PostgreSQL database",
+            place="GATEWAY_DATABASE_URL",
+        )
+    if "work" not in settings.roles:
+        mine.close()
+        hub.close()
+        raise SettingError("one process serves a file, and must work", place="GATEWAY_ROLES")
+    return mine
+
+
+def _api(
+    pipeline: Pipeline,
+    settings: Settings,
+    ready: Callable[[], bool],
+    limits: Limits | None = None,
+) -> FastAPI:
+    doors = ENDPOINTS if "api" in settings.roles else WATCHED
+    return build_api(
+        pipeline, settings, take_in=take_in, ready=ready, limits=limits, endpoints=doors
+    )
 
 
 def _dropbox(pipeline: Pipeline, settings: Settings) -> Dropbox | None:
-    if settings.dropbox is None:
+    if settings.dropbox is None or "work" not in settings.roles:
         return None
 
     def members() -> list[str]:
@@ -261,28 +312,17 @@ async def _demo(settings: Settings, folder: Path) -> int:
         await gateway.stop()
 
 
-def log_to_stderr(level: str) -> None:
-    """JSON lines on stderr: what happened, where and when; never a value of a record."""
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise SettingError("no such log level", place="GATEWAY_LOG_LEVEL")
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
-
-
 def _bind(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), reuse_port=False, backlog=2048)
     except OSError as error:
         raise SettingError(f"can't listen: {error.strerror}", place=f"{host}:{port}") from None
+
+
+def _open_many() -> None:
+    """Have as many sockets as the system lets a process have: by default many give it 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _free(host: str, port: int) -> int:

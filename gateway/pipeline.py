@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway import beds
+from gateway import beds, meters, retention, traces
 from gateway.admission.rules import Hall
+from gateway.background import Background
 from gateway.bench import Bench
 from gateway.chain import then
 from gateway.coordination import timers
@@ -36,6 +38,7 @@ from gateway.messages.intake import keep, receive, take
 from gateway.messages.meaning import Outcome, Understood
 from gateway.messages.replays import Enter, Replays, Word
 from gateway.messages.sequence import Turn
+from gateway.messages.telling import tell, trace
 from gateway.messages.understanding import Understanding
 from gateway.model import (
     Acknowledge,
@@ -46,15 +49,16 @@ from gateway.model import (
 )
 from gateway.offering import offer
 from gateway.operations import Operations
-from gateway.operations.jobs import PREFIX
 from gateway.outgoing.binding import Bindings
 from gateway.outgoing.dispatch import Dispatch
 from gateway.outgoing.drains import Outgoing
+from gateway.peers import Peers
 from gateway.reloading import Maps
 from gateway.route.timing import Timing
 from gateway.settings import Settings
 from gateway.store import DUE, Hub, Kept, Transaction
 from gateway.translate import Library
+from gateway.vitals import Vitals
 from gateway.work import Work
 
 T = TypeVar("T")
@@ -73,9 +77,11 @@ class Pipeline:
         settings: Settings,
         word: Word,
         work: Work | None = None,
+        peers: Peers | None = None,
     ) -> None:
         guard = Guard(settings.endpoint_networks)
         self._hub, self._work = hub, work
+        self._peers = peers or Peers(hub)
         self.members = Members(hub, library)
         self.authenticate = self.members.authenticate
         self.topics = topics.load(settings.folders)
@@ -86,8 +92,8 @@ class Pipeline:
         )
         self._word = word
         self.loading = Loading(hub, self._hall, settings, self._submit)
-        release = self.loading.release
-        self.replay = Replays(hub, self._hall, word, self._journey, self._submit, release)
+        release, alone = self.loading.release, self._peers.alone
+        self.replay = Replays(hub, self._hall, word, self._journey, self._submit, release, alone)
         self.exchange = Exchange(self._hall, self._submit)
         self.create, self.update = self.exchange.create, self.exchange.update
         self.patch, self.delete = self.exchange.patch, self.exchange.delete
@@ -101,17 +107,13 @@ class Pipeline:
         self.history = self.looking.history
         self.light = Light(hub, self._hall, self.looking, self._submit, settings.link_for)
         self.referrals = timers.Timers(hub, self.members, timing, self._submit)
-        self._due: dict[str, timers.Timers | beds.Beds] = {
-            timers.KEY: self.referrals,
-            beds.KEY: beds.Beds(hub, self._hall, self._submit),
-        }
         self.ledger = Ledger(hub)
+        self.vitals = Vitals(hub, self._understanding)
         self._asking = Asking(hub, self.members)
         self.bench = Bench(hub, self.members)
         self.exports = Exports(hub, self.members, settings.folders)
-        self._outgoing = Outgoing(hub, self.members, self.topics, settings, guard, work)
-        self.close = self._outgoing.close
-        out = self._outgoing
+        out = Outgoing(hub, self.members, self.topics, settings, guard, work, self._peers)
+        self._outgoing, self.close = out, out.close
         self.dispatch = Dispatch(hub, out.following, out.see_to, out.wake)
         self.bindings = Bindings(hub, out.sockets, out.notifying, out.see_to)
         self.maps = Maps(
@@ -121,16 +123,30 @@ class Pipeline:
             settings.maps_check,
             self._outgoing.forget,
         )
+        self.purge = retention.Retention(hub, self.members, settings)
+        counting = beds.Beds(hub, self._hall, self._submit)
+        self._background = Background(
+            hub,
+            self._peers,
+            out,
+            self.operations.bulk,
+            self.operations.jobs,
+            {timers.KEY: self.referrals, beds.KEY: counting, retention.KEY: self.purge},
+            self.replay,
+            self._again,
+            work,
+            works="work" in settings.roles,
+        )
+        self.drain, self.behind = self._background.drain, self._background.behind
+        self.heard = self._background.heard
 
     def start(self) -> None:
         """Start the processes that understand, and go on with what a crash left only received."""
         self._hub.write(lambda tx: offer(tx, self.topics))
         self._understanding.start()
         self.maps.start()
-        after = 0
-        while (left := self._unfinished(after)) is not None:
-            message, after = left
-            self.accept(*self._word(message.agency, message.channel, message.raw))
+        if not self._hub.shared:  # else somebody may be at it: the reconciler waits for a while
+            self._background.go_on(datetime.now(UTC))
 
     def stop(self) -> None:
         """Finish what is in hand of replaying and understanding."""
@@ -140,9 +156,8 @@ class Pipeline:
         self.maps.stop()
         self._understanding.stop()
 
-    def _unfinished(self, after: int) -> tuple[Message, int] | None:
-        with self._hub.read() as reader:
-            return reader.unfinished_message(after)
+    def _again(self, message: Message) -> Future[Receipt]:
+        return self.accept(*self._word(message.agency, message.channel, message.raw))
 
     # --- what comes in as HL7 v2 ------------------------------------------------------------------
 
@@ -159,19 +174,27 @@ class Pipeline:
         def enter(tx: Transaction, outcome: Outcome, word: Acknowledge) -> Receipt:
             return take(self._hall, tx, message, outcome, word)
 
-        return self._journey(message, acknowledge, enter)
+        receipt = self._journey(message, acknowledge, enter)
+        receipt.add_done_callback(partial(tell, message))
+        return receipt
 
     def _journey(self, message: Message, acknowledge: Acknowledge, enter: Enter) -> Future[Receipt]:
         def submit(outcome: Outcome, word: Acknowledge) -> Future[Receipt]:
-            return self._submit(lambda tx: enter(tx, outcome, word))
+            stored = self._submit(lambda tx: enter(tx, outcome, word))
+            span.until(stored, "store")
+            return stored
 
         def understood(outcome: Outcome) -> Future[Receipt]:
             if isinstance(outcome, Understood) and outcome.translation.asks:
                 return then(self._asking(message, outcome, acknowledge), lambda it: submit(*it))
             return submit(outcome, acknowledge)
 
+        span = traces.journey(message.id)
         asked = self._understanding(message)
+        span.until(asked, "understand")
         receipt = then(asked, understood)
+        if traces.is_on():
+            receipt.add_done_callback(partial(trace, span, message))
         self._hub.expect(asked)
         return receipt
 
@@ -188,7 +211,9 @@ class Pipeline:
         self, message: Message, error: GatewayError, acknowledge: Acknowledge
     ) -> Future[Receipt]:
         """Keep what can't be taken as it came, with the reason and its answer."""
-        return self._submit(lambda tx: take(self._hall, tx, message, error, acknowledge))
+        receipt = self._submit(lambda tx: take(self._hall, tx, message, error, acknowledge))
+        receipt.add_done_callback(partial(tell, message))
+        return receipt
 
     def keep(self, message: Message, answer: bytes) -> Future[Receipt]:
         """Keep a batch whose messages were each accepted or kept, and its last answer."""
@@ -201,10 +226,16 @@ class Pipeline:
         def watched(tx: Transaction) -> T:
             value = unit(tx)
             touched.update(tx.touched)
+            tx.promise()
             return value
 
+        def told(done: Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                meters.ACKNOWLEDGED.inc()
+            self._wake(touched)
+
         future = self._hub.submit(watched)
-        future.add_done_callback(lambda _: self._wake(touched))
+        future.add_done_callback(told)
         return future
 
     def _wake(self, touched: set[str]) -> None:
@@ -239,26 +270,16 @@ class Pipeline:
         self._outgoing.forget()
         return agency
 
-    async def drain(self, key: str) -> None:
-        """One pass of background work: a subscriber's, a bulk job's, or what is due."""
-        if (due := self._due.get(key)) is not None:
-            await due.drain()
-            return
-        bulk = key.startswith(PREFIX)
-        await (self.operations.bulk.drain(key) if bulk else self._outgoing.drain(key))
-
-    def behind(self) -> list[str]:
-        """Who has something to read or to send, and undone bulk jobs. Releases what waits, too."""
-        self.replay.sweep()
-        with self._hub.read() as reader:
-            behind = [*reader.behind(datetime.now(UTC)), *self.operations.jobs.undone()]
-        return [*behind, *(key for key, each in self._due.items() if each.due())]
+    @property
+    def orderly(self) -> bool:
+        """Whether messages enter in the order in which they are accepted (``Hub.orderly``)."""
+        return self._hub.orderly
 
     def reachable(self) -> bool:
-        """Whether the hub answers."""
+        """Whether the hub answers, and takes what is written to it."""
         try:
             with self._hub.read() as reader:
                 reader.agencies()
         except Unavailable:
             return False
-        return True
+        return self._hub.writable()

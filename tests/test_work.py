@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.settings import Settings
-from gateway.work import Behind, Drain, Work
+from gateway.work import Behind, Drain, Work, durable
 
 
 def nobody() -> list[str]:
@@ -312,9 +314,10 @@ async def drain(subscriber):
     print("in", flush=True)
     await asyncio.sleep(3600)
 
-work = Work(Settings(data_dir=Path(sys.argv[1])))
+name = sys.argv[2]
+work = Work(Settings(data_dir=Path(sys.argv[1])), executor=name)
 work.start(drain, lambda: [])
-work.wake("a")
+work.wake(f"of-{name}")
 asyncio.run(asyncio.sleep(3600))
 """
 
@@ -324,7 +327,7 @@ def test_a_killed_process_leaves_its_drain_to_the_next_which_runs_it_once_at_a_t
     settings: Settings,
 ) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(settings.data_dir)], stdout=subprocess.PIPE
+        [sys.executable, "-c", KILLED, str(settings.data_dir), "gateway"], stdout=subprocess.PIPE
     )
     assert child.stdout is not None
     with child, child.stdout:
@@ -342,11 +345,108 @@ def test_a_killed_process_leaves_its_drain_to_the_next_which_runs_it_once_at_a_t
     work = Work(settings)
     work.start(drain, nobody)
     until(lambda: runs >= 1)
-    work.wake("a")
+    work.wake("of-gateway")
     until(lambda: runs >= 2 and inside == 0)
     until(lambda: _workflows(settings) == [])
     work.stop(5)
     assert most == 1
+
+
+def test_work_that_nobody_else_can_do_leaves_nothing_behind(
+    settings: Settings,
+) -> None:
+    drained: list[str] = []
+
+    async def drain(subscriber: str) -> None:
+        drained.append(subscriber)
+
+    work = Work(settings, durable=False)
+    work.start(drain, lambda: ["bound"])
+    work.wake("a")
+    until(lambda: sorted(set(drained)) == ["a", "bound"])
+    work.stop(5)
+    assert list(settings.data_dir.iterdir()) == []
+
+
+def test_who_is_told_to_look_looks_at_once(tmp_path: Path) -> None:
+    behind: list[str] = []
+    looks: list[int] = []
+    drained: list[str] = []
+
+    async def drain(subscriber: str) -> None:
+        drained.append(subscriber)
+
+    def look() -> list[str]:
+        looks.append(1)
+        return list(behind)
+
+    work = Work(Settings(data_dir=tmp_path, reconcile_every=3600), durable=False)
+    work.start(drain, look)
+    until(lambda: looks)
+    behind.append("left-by-a-process-that-died")
+    work.look()
+    until(lambda: drained == behind)
+    work.stop(5)
+
+
+def test_the_drains_of_a_process_that_died_are_resumed_and_those_of_one_that_lives_are_not(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=postgres_url, reconcile_every=0.2)
+    for name in ("dead", "alive"):
+        _left_by(settings, name)
+    drained: list[str] = []
+
+    async def drain(subscriber: str) -> None:
+        drained.append(subscriber)
+
+    work = Work(settings, executor="me", living=lambda: {"me", "alive"})
+    work.start(drain, nobody)
+    pending = "SELECT executor_id FROM dbos.workflow_status"
+    with psycopg.connect(postgres_url, autocommit=True) as database:
+        until(lambda: database.execute(pending).fetchall() == [("alive",)])
+    work.stop(5)
+    assert drained == ["of-dead"]
+
+
+def test_a_drain_whose_end_could_not_be_noted_is_begun_anew(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "LOST", 0.0)
+    entered, again = threading.Event(), threading.Event()
+
+    async def drain(subscriber: str) -> None:
+        if entered.is_set():
+            again.set()
+            return
+        entered.set()
+        with sqlite3.connect(settings.work_database.removeprefix("sqlite:///")) as file:
+            file.execute(
+                "CREATE TRIGGER full BEFORE UPDATE ON workflow_status BEGIN "
+                "SELECT raise(ABORT, 'the disk is full'); END"
+            )
+
+    work = Work(settings)
+    work.start(drain, nobody)
+    work.wake("a")
+    assert entered.wait(10)
+    time.sleep(0.3)
+    with sqlite3.connect(settings.work_database.removeprefix("sqlite:///")) as file:
+        file.execute("DROP TRIGGER full")
+    assert again.wait(10)
+    until(lambda: _workflows(settings) == [])
+    work.stop(5)
+
+
+def _left_by(settings: Settings, name: str) -> None:
+    """A drain that another process had in hand when it was killed."""
+    environment = {**os.environ, "GATEWAY_DATABASE_URL": settings.database_url}
+    command = [sys.executable, "-c", KILLED, str(settings.data_dir), name]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert child.stdout is not None
+    with child, child.stdout:
+        assert child.stdout.readline() == b"in\n"
+        child.kill()
 
 
 def test_a_database_that_cannot_be_opened_is_told_at_start(tmp_path: Path) -> None:

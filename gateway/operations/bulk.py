@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError, Unavailable, on_disk
 from gateway.operations.jobs import PREFIX, Job, Jobs, Kind
 
 Run = Callable[[Job], Iterator[float | None]]
@@ -25,7 +25,14 @@ class Bulk:
         self._runs[kind] = run
 
     async def drain(self, key: str) -> None:
-        """Run the job of that key to its end. One that isn't there or is over is nothing to do."""
+        """Run the job of that key to its end. One that isn't there or is over is nothing to do, nor
+        is one that another process has in hand."""
+        mine = self._jobs.lock(key.removeprefix(PREFIX))
+        if mine is not None:
+            with mine:
+                await self._run(key)
+
+    async def _run(self, key: str) -> None:
         job = self._jobs.find(key.removeprefix(PREFIX))
         if job is None or job.status != "accepted":
             return
@@ -52,6 +59,7 @@ class Bulk:
 def _step(steps: Iterator[float | None]) -> float | None:
     """One step, and for how long there is nothing to do; None after the last."""
     try:
-        return next(steps) or 0
+        with on_disk():
+            return next(steps) or 0
     except StopIteration:
         return None

@@ -1,8 +1,9 @@
 """Bulk jobs: their state and files in a folder each, which outlives the process.
 
 A job is a folder ``bulk/<id>`` under the data folder, with ``job.json`` (replaced at once, synced)
-and the files that it makes. Whoever finds a job undone may run it: what it wrote is either named in
-``job.json`` or written anew. Where several processes serve one database, they share the folder.
+and the files that it makes. Whoever finds a job undone and gets its lock may run it: what it wrote
+is either named in ``job.json`` or written anew. Where several processes serve one database, they
+share the folder; the lock of one that died is free at once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from uuid import uuid4
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model import Context
+from gateway.sole import Sole, sole
 
 Kind = Literal["export", "import", "load"]
 Status = Literal["accepted", "completed", "failed"]
@@ -164,6 +166,15 @@ class Jobs:
             raw[name] = tuple(File(**one) for one in raw[name])
         return Job(**{**raw, "scopes": tuple(raw["scopes"]), "done": tuple(raw["done"])})
 
+    def lock(self, id: str) -> Sole | None:
+        """The right to run a job; None where somebody has it, or there is no such job."""
+        if not _ID.fullmatch(id):
+            return None
+        try:
+            return sole(self.folder(id) / "lock")
+        except FileNotFoundError:
+            return None
+
     def save(self, job: Job) -> None:
         """Keep a job's state. What was deleted meanwhile stays deleted."""
         folder = self.folder(job.id)
@@ -190,8 +201,9 @@ class Jobs:
         """The keys of the jobs to run. Those that were kept long enough are deleted."""
         now = datetime.now(UTC)
         for path in (self._folder / "bulk").glob("incoming-*"):
-            if datetime.fromtimestamp(path.stat().st_mtime, UTC) + self._keep < now:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process was first
+                if datetime.fromtimestamp(path.stat().st_mtime, UTC) + self._keep < now:
+                    path.unlink()
         keys = []
         for job in self:
             if job.status == "accepted":

@@ -6,13 +6,13 @@ caller neither finds a record nor raises its score, so a match is no way to ask 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.fhir import json
-from gateway.fhir.search import parse_query
+from gateway.fhir.search_parameters import extract
 from gateway.identify.scoring import Score, score
-from gateway.identify.ways import ways
+from gateway.identify.ways import described
 from gateway.model import Context, Resource, Stored, ValidResource
 from gateway.operations.everything import Note
 from gateway.protect import scopes
@@ -21,6 +21,9 @@ from gateway.store import Hub, Reader
 
 BLOCK = 100
 """The most candidates that one way of looking finds."""
+
+FOUND_BY: Final = frozenset({"identifier", "telecom", "birthdate", "family", "given"})
+"""Search parameters by whose rows a person's records are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,8 @@ class Matching:
         """
         scopes.require(context, "Patient", "s")
         with self._hub.read() as reader:
-            candidates = {one.id: one for one in _candidates(reader, context, person)}
-        found = [Match(one, score(person, json.loads(one.body))) for one in candidates.values()]
+            candidates = _candidates(reader, context, person)
+        found = [Match(one, score(person, json.loads(one.body))) for one in candidates]
         found = [one for one in found if one.score.grade != "certainly-not"]
         found.sort(key=lambda one: (-one.score.value, one.stored.id))
         if only_certain:
@@ -59,8 +62,6 @@ class Matching:
         return found
 
 
-def _candidates(reader: Reader, context: Context, person: Resource) -> Iterator[Stored]:
-    for pairs in ways(person):
-        query = parse_query("Patient", [*pairs, ("_count", str(BLOCK)), ("_total", "none")])
-        for one in reader.search(context, query).entries:
-            yield shown(context, one)
+def _candidates(reader: Reader, context: Context, person: Resource) -> list[Stored]:
+    rows = extract(described(person), FOUND_BY)
+    return [shown(context, one) for one in reader.alike(context, rows, BLOCK)]

@@ -20,6 +20,7 @@ from typing import Final
 
 import structlog
 
+from gateway import meters, traces
 from gateway.closing import Closings
 from gateway.deliver import Doors
 from gateway.deliver.failure import Failure
@@ -29,6 +30,7 @@ from gateway.errors import GatewayError, Gone, Internal, NotFound, Unavailable
 from gateway.model import Context, Delivery, Subscriber
 from gateway.outgoing.notifying import Made
 from gateway.outgoing.noting import Note, Notes, Noting, noted
+from gateway.outgoing.origins import origin
 from gateway.outgoing.standing import give_up
 from gateway.protect.keys import webhook_secret
 from gateway.settings import Settings
@@ -90,6 +92,7 @@ class Attempts:
         if fault is not None:
             await noted(begun)
             return await self._failed(told, made, fault, fence)
+        _count(told, made)
         begun.append(self._noting(Note(told, made, fence)))
         await noted(begun, AWAY if notes is not None and not told.is_closing else 0)
         if told.is_closing:
@@ -107,10 +110,21 @@ class Attempts:
         if isinstance(made.notice, GatewayError):
             return Fault(made.notice, sent=False)
         try:
-            await self._send(told, made.notice)
+            with await self._traced(told, made):
+                await self._send(told, made.notice)
         except GatewayError as error:
             return Fault(error, sent=True)
         return None
+
+    async def _traced(self, told: Subscriber, made: Made) -> traces.Span:
+        """Where anybody keeps spans, one that links to the message that it all began with."""
+        if not traces.is_on():
+            return traces.NOTHING
+        event = made.deliveries[0].event if made.deliveries else None
+        began = await asyncio.to_thread(origin, self._hub, event) if event else ""
+        span = traces.span("deliver", "client", links=[began] if began else [])
+        span.note(channel=told.channel, agency=told.agency, type=event.type if event else "")
+        return span
 
     async def _send(self, told: Subscriber, notice: Notice) -> None:
         try:
@@ -164,8 +178,12 @@ class Attempts:
         note = self._hub.submit(lambda tx: self._fail(tx, told, made, fault, chance, fence))
         again = await asyncio.wrap_future(note)
         if isinstance(again, datetime):
+            meters.attempted(told.channel, "failed").inc()
             self._later(told.id, again)
             return False
+        meters.attempted(told.channel, "aside" if again else "ended").inc()
+        if not again:
+            log.warning("attempts.gave_up", agency=told.agency, **_who(told), **fault.error.log())
         return again
 
     def _fail(
@@ -228,6 +246,21 @@ class Attempts:
         asked = error.retry_after if isinstance(error, Failure) else None
         policy = self._greeting if told.status == "requested" else self._policy
         return next_attempt(policy, tried + 1, since, now, chance, asked)
+
+
+def _count(told: Subscriber, made: Made) -> None:
+    """It was taken, or may no longer be seen."""
+    if isinstance(made.notice, Exception):
+        meters.attempted(told.channel, "withheld").inc()
+        return
+    meters.attempted(told.channel, "delivered").inc()
+    if made.deliveries:
+        age = datetime.now(UTC) - made.deliveries[0].event.at
+        meters.delivered_after(told.channel).observe(age.total_seconds())
+
+
+def _who(told: Subscriber) -> dict[str, str]:
+    return {"channel": told.channel, "subscriber": told.id}
 
 
 def _audit(tx: Transaction, told: Subscriber, delivery: Delivery, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from gateway.closing import Closings
 from gateway.deliver import Doors, Outfit
@@ -35,8 +35,10 @@ from gateway.outgoing.noting import Notes, noted
 from gateway.outgoing.reading import Reading
 from gateway.outgoing.standing import begin, end
 from gateway.outgoing.together import Together
+from gateway.peers import Peers
 from gateway.settings import Settings
 from gateway.store import Hub
+from gateway.store.outbox import FAR
 from gateway.store.subscribers import Standing
 from gateway.work import Work
 
@@ -49,8 +51,20 @@ AHEAD: Final = 8
 MOST: Final = 16
 """For how many subscribers they are made at a time."""
 
+KNOWN: Final = 5.0
+"""Seconds for which it counts who is to be woken."""
+
+RING: Final = 0.02
+"""Seconds from one word to the other processes to the next, each of which is a commit."""
+
 FRESH: Final = 0.5
 """Seconds for which a right counts that was asked: what waited longer is made anew."""
+
+Scope = Literal["bound", "all", "ours"]
+"""Of types that were written: to wake the sockets that are bound here, everybody that they concern,
+and to tell the other processes, too."""
+
+_WIDER: Final = ("bound", "all", "ours").index
 
 Due = Sequence[Sequence[Delivery]]
 """Deliveries in order, those that go together together."""
@@ -70,9 +84,12 @@ class Outgoing:
         settings: Settings,
         guard: Guard,
         work: Work | None,
+        peers: Peers,
     ) -> None:
         self._hub = hub
         self._work = work
+        self._peers = peers
+        self._works = "work" in settings.roles
         if work is not None:
             trusted()  # now, and not with the first delivery
         outfit = Outfit.of(settings)
@@ -86,34 +103,53 @@ class Outgoing:
         self._look = Together(Reading(hub, self.following, self._is_open), reading.MOST)
         self._make = Together(self._made_of, MOST)
         self._word = Together(self._made_of, 1)  # hl7apy takes long: in nobody's company
-        self._leases = Leases(hub)
-        self._concerned: dict[str, list[str]] | None = None
-        self._touched: set[str] = set()
+        self._leases = Leases(hub, peers)
+        self._concerned: tuple[dict[str, list[str]], float] | None = None
+        self._touched: dict[str, Scope] = {}
         self._lock = threading.Lock()
         self._spreading = asyncio.Lock()
 
     def wake(self, types: Collection[str]) -> None:
         """Versions of these types are on disk: wake whoever subscribes to one of them."""
+        self._touch(types, "ours")
+
+    def heard(self, types: Collection[str], *, seen_to: bool) -> None:
+        """Another process wrote them; ``seen_to``: it wakes whoever can be reached from there."""
+        self._touch(types, "bound" if seen_to or not self._works else "all")
+
+    def _touch(self, types: Collection[str], scope: Scope) -> None:
         if self._work is None or not types:
             return
         with self._lock:
             is_first = not self._touched
-            self._touched |= set(types)
+            for type_ in types:
+                self._touched[type_] = max(scope, self._touched.get(type_, scope), key=_WIDER)
         if is_first and not self._work.soon(self._spread):
-            self._touched = set()  # not started, or at its end: the next start finds them
+            self._touched = {}  # not started, or at its end: the next start finds them
 
     async def _spread(self) -> None:
-        """Wake them, on the work's loop: many commits' types at a time."""
+        """Wake them, on the work's loop, and tell the others: many commits' types at a time."""
         assert self._work is not None
         async with self._spreading:
             with self._lock:
-                types, self._touched = self._touched, set()
-            concerned = self._concerned
-            if concerned is None or "Subscription" in types:
-                concerned = self._concerned = await asyncio.to_thread(self._subscribers)
-            for type_ in types:
+                touched, self._touched = self._touched, {}
+            concerned = await self._known(anew="Subscription" in touched)
+            for type_, scope in touched.items():
+                here = self._works and scope != "bound"
                 for subscriber in concerned.get(type_, ()):
-                    self._work.wake(subscriber)
+                    if here or self.sockets.bound(subscriber):
+                        self._work.wake(subscriber)
+            ours = [type_ for type_, scope in touched.items() if scope == "ours"]
+            if ours and len(self._peers.living) > 1:
+                await asyncio.to_thread(self._peers.ring, ours)
+                await asyncio.sleep(RING)
+
+    async def _known(self, *, anew: bool) -> dict[str, list[str]]:
+        """Who is to be woken by which types; agencies are added by other processes, too."""
+        known, now = self._concerned, time.monotonic()
+        if known is None or anew or now - known[1] > KNOWN:
+            known = self._concerned = await asyncio.to_thread(self._subscribers), now
+        return known[0]
 
     def see_to(self, subscriber: str) -> None:
         """Wake one subscriber."""
@@ -212,7 +248,7 @@ class Outgoing:
             return False
         if told.status != "requested":
             return True
-        if standing.retry_at is not None and standing.retry_at > now:
+        if standing.retry_at is not None and now < standing.retry_at <= now + FAR:
             return False
         if not await self._attempts(told, self.notifying.said(standing, "handshake")):
             return False

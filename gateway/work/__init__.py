@@ -2,7 +2,11 @@
 
 The hub's tables are the truth of what is due. This module only sees to it that somebody looks:
 after a commit (``wake``), when a retry falls due (``later``), at start, and every few seconds for
-whatever a crash left unwoken (the reconciler). It is the only module that knows DBOS.
+whatever a crash left unwoken (the reconciler). ``durable`` alone knows DBOS.
+
+Where processes share a hub, the workflows of one that died are resumed by those that live; whose
+turn it is to drain a subscriber the hub says (``outgoing.leases``). A process whose background work
+is others' runs what only it can do without DBOS: a socket that it holds dies with it.
 
 All of it runs on one event loop in a thread of its own, so that a slow receiver costs a suspended
 coroutine and nobody's turn. DBOS remembers each drain, not each message: a drain is idempotent,
@@ -13,24 +17,25 @@ time is drained in one workflow, each for itself: a workflow costs as much as se
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import socket
-import sqlite3
 import threading
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
-from gateway.errors import GatewayError
+from gateway import logs, meters
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.work.durable import Durable
 
 Drain = Callable[[str], Awaitable[None]]
 """One pass over a subscriber's events and due deliveries. A coroutine function: it may await
@@ -38,9 +43,6 @@ sockets as long as it likes, and must take blocking calls (the hub) to a thread.
 
 Behind = Callable[[], Iterable[str]]
 """The ids of the subscribers with work undone; blocking, called in a thread."""
-
-VERSION: Final = "1"
-"""Of the drain workflow's shape, so that a new release goes on with what an old one left."""
 
 PAUSE: Final = 0.05
 """Seconds from the beginning of a drain to the next of a subscriber that is woken meanwhile."""
@@ -55,8 +57,6 @@ GATHER: Final = 0.02
 MOST: Final = 500
 """How many subscribers one workflow drains."""
 
-_THREADS: Final = 32
-_SWEEP: Final = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -67,8 +67,23 @@ class Work:
     next start finds what they were about.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        executor: str = "",
+        living: Callable[[], Collection[str]] | None = None,
+        durable: bool = True,
+    ) -> None:
+        """``executor`` is this process's name among the ``living``, who share its database.
+
+        Not ``durable``: without DBOS; what a crash cuts off nobody takes up.
+        """
         self._settings = settings
+        self._executor = executor
+        self._living = living
+        self._is_durable = durable
+        self._durable: Durable | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -77,7 +92,7 @@ class Work:
         self._again: set[str] = set()
         self._pausing = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._started: set[str] = set()
+        self._look = asyncio.Event()
         self._drains: set[asyncio.Task[Any]] = set()
         self._workflows: set[asyncio.Task[None]] = set()
         self._gathering: asyncio.Task[None] | None = None
@@ -113,6 +128,10 @@ class Work:
         """Wake a subscriber at that time (aware), or before; the earliest asked for counts."""
         self._soon(self._later, subscriber, at)
 
+    def look(self) -> None:
+        """Look now who is behind: somebody died, or a word was missed."""
+        self._soon(self._look.set)
+
     def soon(self, call: Callable[[], Awaitable[None]]) -> bool:
         """Run this on the loop; False where it doesn't turn, and it won't be run."""
         return self._soon(self._begin, call)
@@ -145,11 +164,11 @@ class Work:
 
     def _serve(self, ready: Future[None]) -> None:
         """The thread: launch DBOS from inside the loop, which it then adopts, and run."""
-        from dbos import DBOS
-
         loop = uvloop.new_event_loop()
         try:
-            loop.run_until_complete(self._launch())
+            if self._is_durable:
+                self._durable = self._made()
+                loop.run_until_complete(self._durable.launch())
             self._loop = loop
             self._reconciler = loop.create_task(self._reconcile())
             ready.set_result(None)
@@ -159,21 +178,14 @@ class Work:
                 raise
             ready.set_exception(error)
         finally:
-            DBOS.destroy(destroy_registry=True)
+            if self._durable is not None:
+                self._durable.land()
             loop.close()
 
-    async def _launch(self) -> None:
-        from dbos import DBOS
+    def _made(self) -> Durable:
+        from gateway.work.durable import Durable  # DBOS takes a while to import
 
-        DBOS(config=_config(self._settings))
-        _quiet()
-
-        @DBOS.workflow(name="drain")
-        async def drain(*subscribers: str) -> None:
-            await self._work(subscribers)
-
-        self._workflow = drain
-        DBOS.launch()
+        return Durable(self._settings, self._executor, self._living, self._work, self._wake)
 
     async def _end(self, timeout: float) -> None:
         self._stopping = True
@@ -238,30 +250,16 @@ class Work:
         self._timers[subscriber] = loop.call_at(due, self._wake, subscriber)
 
     async def _once(self, workflow: str, subscribers: Sequence[str]) -> None:
-        """One durable workflow. A failure is on record; the reconciler comes back to it."""
-        from dbos import DBOS, SetWorkflowID
-
-        self._started.add(workflow)
+        """One workflow. A failure is on record; the reconciler comes back to it."""
         try:
-            with SetWorkflowID(workflow):
-                handle = await DBOS.start_workflow_async(self._workflow, *subscribers)
-            await handle.get_result()
+            await (self._durable or self._work)(workflow, subscribers)
         except Exception as error:  # noqa: BLE001 - recorded; work goes on for everybody else
             _record("drains couldn't be run", error)
         finally:
-            self._started.discard(workflow)
             for subscriber in subscribers:
                 self._ended(subscriber, workflow)
 
-    async def _work(self, subscribers: Sequence[str]) -> None:
-        """The workflow. One that DBOS recovered from a crash queues like any other wake."""
-        from dbos import DBOS
-
-        workflow = DBOS.workflow_id
-        if workflow not in self._started:
-            for subscriber in subscribers:
-                self._wake(subscriber)
-            return
+    async def _work(self, workflow: str, subscribers: Sequence[str]) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._drains.add(task)
@@ -299,69 +297,22 @@ class Work:
             self._again.discard(subscriber)
 
     async def _reconcile(self) -> None:
-        """At start and every ``reconcile_every`` seconds: wake whoever is behind."""
+        """At start, every ``reconcile_every`` seconds and when told: wake whoever is behind."""
         while True:
+            self._look.clear()
             try:
                 for subscriber in await asyncio.to_thread(lambda: list(self._behind())):
                     self._wake(subscriber)
-                await self._sweep()
+                if self._durable is not None:
+                    await self._durable.adopt()
+                    await self._durable.sweep()
             except Exception as error:  # noqa: BLE001 - recorded; the next round tries again
                 _record("the reconciler failed", error)
-            await asyncio.sleep(self._settings.reconcile_every)
-
-    async def _sweep(self) -> None:
-        """Forget drains that ended: their effects are in the hub."""
-        from dbos import DBOS
-
-        ended = await DBOS.list_workflows_async(
-            status=["SUCCESS", "ERROR"], limit=_SWEEP, load_input=False, load_output=False
-        )
-        if ended:
-            await DBOS.delete_workflows_async([each.workflow_id for each in ended])
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that writes ahead, and on which ``unixepoch('subsec')`` works.
-
-    What a power cut takes of DBOS's last notes is only that a drain had ended: it is woken again,
-    and finds nothing to do. So they aren't synced one by one, as they would be by SQLite's default.
-    SQLite has ``subsec`` since 3.42; from Python 3.12 on DBOS takes that for granted, but Debian
-    12's Python 3.12 and 3.13 link 3.40, where it gives NULL.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.execute("PRAGMA busy_timeout = 30000")
-        self.execute("PRAGMA journal_mode = WAL")
-        self.execute("PRAGMA synchronous = NORMAL")
-        if sqlite3.sqlite_version_info < (3, 42):
-            self.create_function("unixepoch", 1, lambda _: time.time())
-
-
-def _config(settings: Settings) -> Any:
-    """DBOS's configuration: its own file on SQLite, and nothing that calls out."""
-    url = settings.work_database
-    embedded = url.startswith("sqlite")
-    return {
-        "name": "care-gateway",
-        "system_database_url": url,
-        "application_version": VERSION,
-        "executor_id": "gateway" if embedded else f"{socket.gethostname()}-{settings.port}",
-        "db_engine_kwargs": {"connect_args": {"factory": _Connection}} if embedded else {},
-        "enable_otlp": False,
-        "max_executor_threads": _THREADS,
-        "log_level": "WARNING",
-    }
-
-
-def _quiet() -> None:
-    """DBOS's log goes where ours goes."""
-    logger = logging.getLogger("dbos")
-    logger.handlers.clear()
-    logger.propagate = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), self._settings.reconcile_every)
 
 
 def _record(text: str, error: BaseException) -> None:
-    """A log line without values: our own errors by stage and place, others by their kind."""
-    about = error.log() if isinstance(error, GatewayError) else {"error": type(error).__name__}
-    _log.error("%s", text, extra={"about": about})
+    """A log line without values: our own errors by stage and place, others by kind and place."""
+    meters.WORK_FAILURES.inc()
+    _log.error(text, extra={"about": logs.about(error)})
