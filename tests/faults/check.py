@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.load import Journal
+from tests.faults.load import Arrival, Journal
 
 PAGE = 500
 DELIVERED_WITHIN = 45.0
@@ -46,10 +46,12 @@ class Hub:
 
 
 async def delivered(journal: Journal, hub: Hub) -> None:
-    """Wait until the subscriber has heard of every Task, or ``DELIVERED_WITHIN`` seconds."""
-    due = {task["id"] for task in hub.tasks}
+    """Wait until each subscriber has heard of every Task, or ``DELIVERED_WITHIN`` seconds."""
+    due = {(each, task["id"]) for task in hub.tasks for each in journal.subscribers}
     waited = 0.0
-    while due - {arrival.task for arrival in journal.arrivals} and waited < DELIVERED_WITHIN:
+    while due - {(it.subscriber, it.task) for it in journal.arrivals} and (
+        waited < DELIVERED_WITHIN
+    ):
         await asyncio.sleep(0.1)
         waited += 0.1
 
@@ -57,12 +59,13 @@ async def delivered(journal: Journal, hub: Hub) -> None:
 def faults(journal: Journal, hub: Hub) -> list[str]:
     """Every breach of the promise (DESIGN, section 2), a line each; none is what we want."""
     numbers = {request["id"]: number for number, request in _numbered(hub.requests)}
-    return [
-        *(f"refused: {answer}" for answer in journal.refusals),
-        *_missing(journal, hub),
-        *_doubled(journal, hub),
-        *_undelivered(journal, hub, numbers),
-    ]
+    return [*kept(journal, hub), *_undelivered(journal, hub, numbers)]
+
+
+def kept(journal: Journal, hub: Hub) -> list[str]:
+    """Those of them that the hub shows by itself, whoever heard of it."""
+    refused = (f"refused: {answer}" for answer in journal.refusals)
+    return [*refused, *_missing(journal, hub), *_doubled(journal, hub)]
 
 
 def _missing(journal: Journal, hub: Hub) -> Iterator[str]:
@@ -97,7 +100,7 @@ def _doubled(journal: Journal, hub: Hub) -> Iterator[str]:
 
 
 def _undelivered(journal: Journal, hub: Hub, numbers: dict[str, str]) -> Iterator[str]:
-    """The subscriber must have heard of each Task by one delivery id, each clinic's in order.
+    """Each subscriber must have heard of each Task by one delivery id, each clinic's in order.
 
     A clinic sends a message after the last one's AA, so its Tasks' events stand in the order of
     its numbers; at least once means that a delivery may come again, but none may come early.
@@ -105,9 +108,15 @@ def _undelivered(journal: Journal, hub: Hub, numbers: dict[str, str]) -> Iterato
     focused = {task["id"]: _id(task["focus"]["reference"]) for task in hub.tasks}
     yield from (f"dangling: focus of Task/{id}" for id in focused if focused[id] not in numbers)
     about = {id: numbers[request] for id, request in focused.items() if request in numbers}
-    firsts = list({arrival.delivery: arrival for arrival in reversed(journal.arrivals)}.values())
+    for subscriber in journal.subscribers:
+        heard = [arrival for arrival in journal.arrivals if arrival.subscriber == subscriber]
+        yield from _unheard(subscriber, heard, about)
+
+
+def _unheard(subscriber: str, arrivals: list[Arrival], about: dict[str, str]) -> Iterator[str]:
+    firsts = list({arrival.delivery: arrival for arrival in reversed(arrivals)}.values())
     firsts.reverse()
-    yield from _twice("delivery", (arrival.task for arrival in firsts))
+    yield from _twice(f"delivery to {subscriber}", (arrival.task for arrival in firsts))
     heard: dict[str, list[str]] = defaultdict(list)
     due: dict[str, list[str]] = defaultdict(list)
     for arrival in firsts:
@@ -117,7 +126,7 @@ def _undelivered(journal: Journal, hub: Hub, numbers: dict[str, str]) -> Iterato
         due[number.split("-")[0]].append(number)
     for clinic in sorted({*due, *heard}):
         if heard[clinic] != due[clinic]:
-            yield f"order: {clinic} {_difference(heard[clinic], due[clinic])}"
+            yield f"order: {subscriber} {clinic} {_difference(heard[clinic], due[clinic])}"
 
 
 def _difference(heard: list[str], due: list[str]) -> str:

@@ -24,12 +24,16 @@ PAUSE = 0.1
 IDENTIFIER = "https://cedar-county.example/walk-in"
 
 
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Arrival(NamedTuple):
-    """One notification as it arrived: the delivery's id, and the Task and version in it."""
+    """A notification as it arrived: the delivery's id, the Task and version in it, and to whom."""
 
     delivery: str
     task: str
     version: str
+    subscriber: str = ""
 
 
 @dataclass
@@ -37,7 +41,9 @@ class Journal:
     """What the outside knows. ``sent`` and ``acknowledged`` hold referral numbers (RF1-6) in order;
 
     ``posted`` the identifiers of Patients, ``created`` those answered 201 with their ids;
-    ``arrivals`` what the subscriber took; ``refusals`` answers that nobody should have got.
+    ``arrivals`` what the ``subscribers`` took, told apart by the first part of their endpoints'
+    paths; ``refusals`` answers that nobody should have got, ``put_off`` those that may be given
+    where the disk or the database can't take it (AE, 503).
     """
 
     sent: list[str] = field(default_factory=list)
@@ -46,13 +52,19 @@ class Journal:
     created: dict[str, str] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    put_off: list[str] = field(default_factory=list)
+    subscribers: tuple[str, ...] = ("",)
 
 
 class Senders:
-    """Clinics that send REF^I12, each on one connection, and resend until they hear AA."""
+    """Clinics that send REF^I12, each on one connection, and resend until they hear AA.
 
-    def __init__(self, port: int, count: int, journal: Journal) -> None:
+    ``again``: an AE is put off, and the message sent again like one that wasn't answered.
+    """
+
+    def __init__(self, port: int, count: int, journal: Journal, *, again: bool = False) -> None:
         self._port, self._count, self._journal = port, count, journal
+        self._again = again
         self._stopping = False
 
     async def run(self) -> None:
@@ -64,23 +76,38 @@ class Senders:
         self._stopping = True
 
     async def _clinic(self, clinic: int) -> None:
-        stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        for ordinal in itertools.count(1):
-            if self._stopping:
-                break
-            number = f"S{clinic}-{ordinal:05d}"
-            message = referral(number)
-            self._journal.sent.append(number)
-            answer = None
-            while answer is None:
-                try:
-                    stream = stream or await asyncio.open_connection("127.0.0.1", self._port)
-                    answer = await _exchange(*stream, message)
-                except (OSError, EOFError):
-                    stream = _hang_up(stream)
-                    await asyncio.sleep(PAUSE)
-            self._note(number, answer)
-        _hang_up(stream)
+        stream: Stream | None = None
+        try:
+            for ordinal in itertools.count(1):
+                if self._stopping:
+                    break
+                number = f"S{clinic}-{ordinal:05d}"
+                self._journal.sent.append(number)
+                answer = None
+                while answer is None:
+                    stream, answer = await self._attempt(stream, number)
+                self._note(number, answer)
+        finally:
+            _hang_up(stream)
+
+    async def _attempt(
+        self, stream: Stream | None, number: str
+    ) -> tuple[Stream | None, bytes | None]:
+        """The connection to go on with, and the answer if there is one to go on with."""
+        try:
+            stream = stream or await asyncio.open_connection("127.0.0.1", self._port)
+            answer = await exchange(*stream, referral(number))
+        except (OSError, EOFError) as error:
+            if isinstance(error, asyncio.IncompleteReadError) and error.partial:
+                self._journal.refusals.append(f"half an answer to {number}")
+            _hang_up(stream)
+            await asyncio.sleep(PAUSE)
+            return None, None
+        if self._again and f"MSA|AE|{number}".encode() in answer:
+            self._journal.put_off.append(number)
+            await asyncio.sleep(PAUSE)
+            return stream, None
+        return stream, answer
 
     def _note(self, number: str, answer: bytes) -> None:
         if f"MSA|AA|{number}".encode() in answer:
@@ -90,10 +117,16 @@ class Senders:
 
 
 class Posters:
-    """Walk-in desks that POST Patients; what isn't answered isn't sent again."""
+    """Walk-in desks that POST Patients; what isn't answered isn't sent again.
 
-    def __init__(self, api: str, key: str, count: int, journal: Journal) -> None:
+    ``again``: nor is what is answered 503, which is put off.
+    """
+
+    def __init__(
+        self, api: str, key: str, count: int, journal: Journal, *, again: bool = False
+    ) -> None:
         self._api, self._key, self._count, self._journal = api, key, count, journal
+        self._again = again
         self._stopping = False
 
     async def run(self) -> None:
@@ -119,6 +152,9 @@ class Posters:
                     continue
                 if answer.status_code == httpx.codes.CREATED:
                     self._journal.created[identifier] = answer.json()["id"]
+                elif self._again and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                    self._journal.put_off.append(identifier)
+                    await asyncio.sleep(PAUSE)
                 else:
                     self._journal.refusals.append(answer.text)
 
@@ -138,7 +174,9 @@ async def receiver(journal: Journal) -> AsyncIterator[str]:
             headers = dict(scope["headers"])
             task = json.loads(body)
             delivery = headers[b"webhook-id"].decode()
-            journal.arrivals.append(Arrival(delivery, task["id"], task["meta"]["versionId"]))
+            version, whose = task["meta"]["versionId"], scope["path"].split("/")[1]
+            whose = whose if whose in journal.subscribers else ""
+            journal.arrivals.append(Arrival(delivery, task["id"], version, whose))
         await send({"type": "http.response.start", "status": 204 if taken else 503, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -183,14 +221,15 @@ def patient(identifier: str) -> dict[str, Any]:
     }
 
 
-async def _exchange(
+async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes
 ) -> bytes:
+    """Send a message and wait for its answer, framed."""
     writer.write(b"\x0b" + message + b"\x1c\r")
     async with asyncio.timeout(PATIENCE):
         return await reader.readuntil(b"\x1c\r")
 
 
-def _hang_up(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None) -> None:
+def _hang_up(stream: Stream | None) -> None:
     if stream is not None:
         stream[1].close()

@@ -1,62 +1,75 @@
-"""The sync comes before the AA: by what the kernel was asked, not by what the code says."""
+"""The sync comes before the AA and the 201: by what the kernel was asked, not by the code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Journal, Senders
-from tests.faults.test_kill import members
-from tests.faults.trace import calls, early, traced
+from tests.faults.load import Journal, Posters, Senders
+from tests.faults.scene import members
+from tests.faults.trace import acknowledged, calls, cannot_trace, created, early, traced
 from tests.process import SERVE, Process
 
 MESSAGES = int(os.environ.get("GATEWAY_SYNC_MESSAGES", "40"))
 
 
-def _can_trace() -> bool:
-    strace = shutil.which("strace")
-    return (
-        strace is not None and subprocess.run((strace, "true"), capture_output=True).returncode == 0
-    )
-
-
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.skipif(not _can_trace(), reason="strace isn't here, or may not trace"),
+    pytest.mark.skipif(bool(cannot_trace()), reason=cannot_trace()),
     pytest.mark.timeout(300),
 ]
 
 
-def test_each_message_is_synced_before_its_aa_is_sent(tmp_path: Path) -> None:
-    journal, out = asyncio.run(_served(tmp_path, SERVE))
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_each_message_is_on_disk_before_its_answer_is_sent(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    url: str = request.getfixturevalue("postgres_url") if engine == "postgresql" else ""
+    journal, out = asyncio.run(_served(tmp_path, SERVE, url))
     assert len(journal.acknowledged) >= MESSAGES
-    assert early(list(calls(out)), journal.acknowledged) == []
+    assert len(journal.created) >= MESSAGES // 4
+    assert _early(journal, out) == []
 
 
-def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
+    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
+    url: str = request.getfixturevalue("postgres_url") if engine == "postgresql" else ""
     broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
-    journal, out = asyncio.run(_served(tmp_path, broken))
-    assert early(list(calls(out)), journal.acknowledged) != []
+    journal, out = asyncio.run(_served(tmp_path, broken, url))
+    found = set(_early(journal, out))
+    assert found & set(journal.acknowledged)
+    assert found & set(journal.created.values())
 
 
-async def _served(folder: Path, serve: Sequence[str]) -> tuple[Journal, Path]:
-    """Some clinics send to a gateway whose calls are told: the journal, and where they are told."""
+def _early(journal: Journal, out: Path) -> list[str]:
+    ids = list(journal.created.values())
+    names = [*journal.acknowledged, *ids]
+    told = [*map(acknowledged, journal.acknowledged), *map(created, ids)]
+    return early(list(calls(out)), told, names)
+
+
+async def _served(folder: Path, serve: Sequence[str], url: str) -> tuple[Journal, Path]:
+    """Clinics and desks send to a gateway whose calls are told: the journal, and where they are."""
     journal, out = Journal(), folder / "strace.txt"
-    process = Process(folder, traced(out, serve), {"GATEWAY_TRANSLATORS": "0"})
-    members(process, folder)
+    settings = {"GATEWAY_TRANSLATORS": "0", "GATEWAY_DATABASE_URL": url}
+    process = Process(folder, traced(out, serve), settings)
+    key, _ = members(process, folder)
     await process.start()
     senders = Senders(process.mllp_port, 4, journal)
+    posters = Posters(f"{process.root}/fhir", key, 2, journal)
     async with asyncio.TaskGroup() as load:
         load.create_task(senders.run())
-        while len(journal.acknowledged) < MESSAGES:
+        load.create_task(posters.run())
+        while len(journal.acknowledged) < MESSAGES or len(journal.created) < MESSAGES // 4:
             await asyncio.sleep(0.05)
         senders.stop()
+        posters.stop()
     assert await process.stop() == 0
     return journal, out

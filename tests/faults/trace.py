@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-CALLS: Final = "openat,pwrite64,fdatasync,fsync,sendto,write,sendmsg"
+CALLS: Final = "openat,pwrite64,fdatasync,fsync,sendto,write,writev,sendmsg,recvfrom"
+SENDS: Final = frozenset({"sendto", "write", "writev", "sendmsg"})
 _LINE: Final = re.compile(r"(?P<task>\d+) +(?P<rest>.*)")
 _BEGUN: Final = re.compile(r"(?P<name>\w+)\((?P<file>\d+)?(?P<given>.*)")
 _ENDED: Final = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<given>.*)")
@@ -23,10 +27,24 @@ class Call(NamedTuple):
     given: str
 
 
-def traced(out: Path, serve: Sequence[str]) -> tuple[str, ...]:
-    """A command that serves as ``serve`` does, with its calls told in ``out``."""
-    what = ("-D", "-f", "--seccomp-bpf", "-s", "65536", "-e", f"trace={CALLS}")
-    return ("strace", *what, "-o", str(out), *serve)
+def cannot_trace() -> str:
+    """Why no process can be traced here; empty where one can."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return "strace isn't here"
+    tried = subprocess.run((strace, "true"), capture_output=True, check=False)
+    return "strace may not trace" if tried.returncode else ""
+
+
+def traced(
+    out: Path, serve: Sequence[str], calls: str = CALLS, *, exactly: bool = False
+) -> tuple[str, ...]:
+    """A command that serves as ``serve`` does, with its calls told in ``out``.
+
+    ``exactly``: with the names of files beside their numbers, and all texts in hexadecimal.
+    """
+    what = ("-D", "-f", "--seccomp-bpf", "-s", "65536", "-e", f"trace={calls}")
+    return ("strace", *what, *(("-y", "-xx") if exactly else ()), "-o", str(out), *serve)
 
 
 def calls(out: Path) -> Iterator[Call]:
@@ -51,21 +69,72 @@ def calls(out: Path) -> Iterator[Call]:
                     yield call
 
 
-def early(seen: Sequence[Call], numbers: Sequence[str]) -> list[str]:
-    """The messages whose AA was sent before a sync that began after they were written ended."""
+@dataclass(frozen=True)
+class Told:
+    """What a client was told: by what its request is known, and what the answer begins with."""
+
+    name: str
+    answer: str
+
+    def by(self, call: Call) -> bool:
+        """Whether this call sends that answer."""
+        return self.name in call.given and call.given.partition('"')[2].startswith(self.answer)
+
+
+def acknowledged(number: str) -> Told:
+    """An AA in its frame."""
+    return Told(f"MSA|AA|{number}", r"\vMSH")
+
+
+def created(id: str) -> Told:
+    """A 201 that says where what was created is."""
+    return Told(f"/{id}/_history/1", "HTTP/1.1 201")
+
+
+def early(seen: Sequence[Call], told: Sequence[Told], names: Sequence[str]) -> list[str]:
+    """The names whose answers were sent before what holds them was on disk.
+
+    On SQLite that is a sync of the log that began after they were written and ended before; on
+    PostgreSQL the server's word that the transaction they were written in is committed.
+    """
     logs = {_opened(call) for call in seen if call.name == "openat" and "-wal" in call.given}
-    syncs = [call for call in seen if call.name in ("fdatasync", "fsync") and call.file in logs]
-    writes = [call for call in seen if call.name == "pwrite64" and call.file in logs]
-    sends = [call for call in seen if call.name in ("sendto", "write", "sendmsg")]
-    return [number for number in numbers if not _synced(number, writes, syncs, sends)]
+    commits = [call for call in seen if call.name == "recvfrom" and r"COMMIT\0" in call.given]
+    servers = {call.file for call in commits}
+    disk = _Disk(
+        writes=[
+            call
+            for call in seen
+            if (call.name == "pwrite64" and call.file in logs)
+            or (call.name in SENDS and call.file in servers)
+        ],
+        safe=[
+            *commits,
+            *(call for call in seen if call.name in ("fdatasync", "fsync") and call.file in logs),
+        ],
+    )
+    sends = [call for call in seen if call.name in SENDS and call.file not in servers]
+    return [
+        name
+        for name, each in zip(names, told, strict=True)
+        if not disk.held(name, next(call.begun for call in sends if each.by(call)))
+    ]
 
 
-def _synced(
-    number: str, writes: Sequence[Call], syncs: Sequence[Call], sends: Sequence[Call]
-) -> bool:
-    told = next(call.begun for call in sends if f"MSA|AA|{number}" in call.given)
-    written = next((call.ended for call in writes if number in call.given), None)
-    return written is not None and any(written < sync.begun and sync.ended < told for sync in syncs)
+class _Disk(NamedTuple):
+    writes: list[Call]
+    safe: list[Call]
+
+    def held(self, name: str, told: int) -> bool:
+        """Whether what was written of it last, before it was told, was safe by then."""
+        written = [call for call in self.writes if name in call.given and call.ended < told]
+        if not written:
+            return False
+        last = written[-1] if written[-1].name in SENDS else written[0]
+        return any(
+            last.ended < call.begun and call.ended < told
+            for call in self.safe
+            if call.name != "recvfrom" or call.file == last.file
+        )
 
 
 def _opened(call: Call) -> int:

@@ -1,0 +1,161 @@
+"""What every fault is tried on: a gateway, a clinic, a food bank, five subscribers, and load."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.faults.check import Hub, delivered
+from tests.faults.load import Journal, Posters, Senders, receiver
+from tests.process import Process
+
+SETTINGS: Final = {
+    "GATEWAY_ENDPOINT_NETWORKS": "127.0.0.0/8",
+    "GATEWAY_RETRY_FIRST": "0.05",
+    "GATEWAY_RETRY_LIMIT": "0.5",
+    "GATEWAY_RECONCILE_EVERY": "1",
+}
+AGENCY: Final = """\
+agency: north
+name: North Clinic
+feeds: [{kind: hl7v2, timezone: America/Chicago, sending: {facility: NORTH}}]
+authorities: {NORTH: "https://north.example/mrn"}
+"""
+CLINIC: Final = "north"
+BANK: Final = "county-food-bank"
+
+SUBSCRIBERS: Final = {
+    "desk": (BANK, f"Task?owner=Organization/{BANK}&status=requested"),
+    "pantry": (BANK, f"Task?owner=Organization/{BANK}&intent=order"),
+    "board": (BANK, "Task?status=requested"),
+    "ehr": (CLINIC, f"Task?requester=Organization/{CLINIC}"),
+    "audit": (CLINIC, f"Task?owner=Organization/{BANK}"),
+}
+"""Who hears of every Task: by name, whose it is and what it asks for."""
+
+CLINICS, DESKS = 4, 2
+
+
+def seeded() -> random.Random:
+    """Chance, its seed told; the environment may set it again."""
+    seed = int(os.environ.get("GATEWAY_FAULTS_SEED") or random.randrange(2**32))
+    print(f"GATEWAY_FAULTS_SEED={seed}")
+    return random.Random(seed)
+
+
+def size(name: str, default: int) -> int:
+    """How often: ``GATEWAY_FAULTS_<name>``, else what CI has the time for."""
+    return int(os.environ.get(f"GATEWAY_FAULTS_{name}") or default)
+
+
+@dataclass
+class Scene:
+    """A gateway that runs, the keys of its members, and what the outside knows.
+
+    ``again``: AE and 503 are no faults, and what is answered so is sent again.
+    """
+
+    process: Process
+    keys: Mapping[str, str]
+    journal: Journal
+    again: bool
+
+    @property
+    def api(self) -> str:
+        """The base URL of FHIR."""
+        return f"{self.process.root}/fhir"
+
+    @asynccontextmanager
+    async def load(self) -> AsyncIterator[None]:
+        """Clinics send and desks post meanwhile; at the end each message has its AA."""
+        journal, again = self.journal, self.again
+        senders = Senders(self.process.mllp_port, CLINICS, journal, again=again)
+        posters = Posters(self.api, self.keys[CLINIC], DESKS, journal, again=again)
+        async with asyncio.TaskGroup() as running:
+            running.create_task(senders.run())
+            running.create_task(posters.run())
+            yield
+            senders.stop()
+            posters.stop()
+
+    async def hub(self) -> Hub:
+        """What the hub has, once everybody has heard of it."""
+        hub = await Hub.read(self.api, self.keys[CLINIC])
+        await delivered(self.journal, hub)
+        return hub
+
+    async def ready(self) -> int:
+        """What readyz answers; 0: nobody does."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                return (await client.get(f"{self.process.root}/readyz")).status_code
+            except httpx.TransportError:
+                return 0
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path,
+    serve: Sequence[str],
+    settings: Mapping[str, str] | None = None,
+    *,
+    again: bool = False,
+) -> AsyncIterator[Scene]:
+    """A started gateway on a folder, with members and subscribers. It is killed at the end."""
+    process = Process(folder, serve, {**SETTINGS, **(settings or {})})
+    keys = dict(zip((CLINIC, BANK), members(process, folder), strict=True))
+    journal = Journal(subscribers=tuple(SUBSCRIBERS))
+    made = Scene(process, keys, journal, again)
+    async with receiver(journal) as endpoint:
+        try:
+            await process.start()
+            for name, (whose, criteria) in SUBSCRIBERS.items():
+                await subscribe(made.api, keys[whose], f"{endpoint}/{name}", criteria)
+            yield made
+        finally:
+            await process.kill()
+
+
+def members(process: Process, folder: Path) -> tuple[str, str]:
+    """A clinic and a food bank; their keys."""
+    described = folder / CLINIC
+    described.mkdir()
+    (described / "agency.yaml").write_text(AGENCY)
+    clinic_key, bank_key = process.join(CLINIC, BANK, folder=described)
+    return clinic_key, bank_key
+
+
+async def subscribe(api: str, key: str, endpoint: str, criteria: str) -> None:
+    """A rest-hook to that endpoint, with the resource in it."""
+    subscription = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "referrals",
+        "criteria": criteria,
+        "channel": {
+            "type": "rest-hook",
+            "endpoint": endpoint,
+            "payload": "application/fhir+json",
+        },
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client:
+        (await client.post(f"{api}/Subscription", json=subscription)).raise_for_status()
+
+
+def summary(journal: Journal, hub: Hub) -> str:
+    """What happened, in a line."""
+    return (
+        f"{len(journal.acknowledged)} REF^I12 acknowledged, {len(journal.created)} Patients "
+        f"created of {len(journal.posted)} posted, {len(journal.put_off)} put off; the hub has "
+        f"{len(hub.tasks)} Tasks; {len(journal.arrivals)} notifications, "
+        f"{len({(it.subscriber, it.delivery) for it in journal.arrivals})} distinct"
+    )
