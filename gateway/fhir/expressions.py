@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from gateway.fhir.elements import Element, children
@@ -243,6 +244,7 @@ class _Compiler:
                 yield Walk(walk.first, (*walk.steps, _following(key)), one.types[0], one)
 
 
+@cache  # equal walks are equal
 def _following(key: str) -> Step:
     def follow(found: list[Any], _: Resource) -> list[Any]:
         if len(found) == 1:
@@ -261,9 +263,11 @@ def values_of(value: Any) -> list[Any]:
     return [value]
 
 
+@cache
 def _pointing_to(type: str) -> Step:
     return lambda found, resource: [one for one in found if reference_type(one, resource) == type]
 
 
+@cache
 def _having(key: str, value: str) -> Step:
     return lambda found, _: [one for one in found if one.get(key) == value]

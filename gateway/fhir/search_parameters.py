@@ -5,6 +5,7 @@ A parameter that can't be answered yet isn't offered: ``unsupported`` names it a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -23,6 +24,7 @@ from gateway.fhir.indexing import LABELS, MAKERS, Maker
 from gateway.fhir.least import hidden, least, may_hide
 from gateway.fhir.query import Kind, Late
 from gateway.fhir.rows import IndexRow
+from gateway.fhir.sharing import sharing
 from gateway.model import Resource
 
 APART: Final = "!"
@@ -81,6 +83,29 @@ def parameters(type: str) -> Mapping[str, Parameter]:
 
 
 @cache
+def shared(type: str) -> Mapping[str, tuple[str, ...]]:
+    """The parameters of a type that find by the rows of others, by code, and by whose."""
+    offered = parameters(type).values()
+    return sharing({one.code: _looks(one) for one in offered if one.walks and not one.late})
+
+
+def _looks(one: Parameter) -> list[Any]:
+    """What a parameter looks at, and what it makes of it."""
+    if one.kind != "composite":
+        return [(one.kind, *each) for each in one.walks]
+    parts = [(part.kind, part.walks) for part in one.components]
+    return [(walk, parts) for walk, _ in one.walks]
+
+
+def filed(type: str, name: str) -> tuple[str, ...]:
+    """The names of the rows that a criterion of a type finds by, modified or not."""
+    code = re.split("[:$]", name, maxsplit=1)[0]
+    if code not in shared(type) or name == f"{code}:text":  # made late, each parameter's its own
+        return (name,)
+    return tuple(other + name[len(code) :] for other in shared(type)[code])
+
+
+@cache
 def unsupported(type: str) -> Mapping[str, str]:
     """Official parameters of a type that aren't offered, and why."""
     _, refused = _compiled(type)
@@ -97,11 +122,11 @@ def extract(resource: Resource, only: frozenset[str] | None = None) -> list[Inde
 
 
 def extract_apart(resource: Resource) -> list[IndexRow]:
-    """``extract`` for the store: what a grant doesn't show goes by ``APART`` and its parameter."""
-    parts = hidden(resource)
+    """What the store files: of parameters that share rows those of one, and what a grant doesn't
+    show by ``APART`` and its parameter."""
+    parts, by_key = hidden(resource), _filing(resource["resourceType"])
     if not parts:
-        return extract(resource)
-    by_key = _walks(resource["resourceType"], None)
+        return list(dict.fromkeys(_rows(by_key, ("", *resource), resource)))
     # What reads the whole resource (its key is "") reads nothing of it that isn't shown.
     open_ = _rows(by_key, ("", *(key for key in resource if key not in parts)), resource)
     kept = _rows(by_key, tuple(parts), parts)
@@ -110,14 +135,14 @@ def extract_apart(resource: Resource) -> list[IndexRow]:
 
 
 def element_rows(resource: Resource, name: str) -> list[IndexRow]:
-    """Those that come from one top-level element alone; of a type that ``reads_whole`` not all."""
-    return _rows(_walks(resource["resourceType"], None), (name,), resource)
+    """What is filed of one top-level element alone; of a type that ``reads_whole`` not all."""
+    return _rows(_filing(resource["resourceType"]), (name,), resource)
 
 
 @cache
 def reads_whole(type: str) -> bool:
     """Whether some rows of a type don't come from one top-level element, or may stand apart."""
-    return type == "Patient" or "" in _walks(type, None)
+    return type == "Patient" or "" in _filing(type)
 
 
 def _apart(rows: list[IndexRow], shown: list[IndexRow]) -> list[IndexRow]:
@@ -195,6 +220,12 @@ def _walks(type: str, only: frozenset[str] | None) -> _ByKey:
             for walk, make in parameter.walks:
                 out.setdefault(walk.first, []).append((code, walk, make))
     return {key: tuple(found) for key, found in out.items()}
+
+
+@cache
+def _filing(type: str) -> _ByKey:
+    """The walks of the parameters whose rows are filed."""
+    return _walks(type, frozenset(parameters(type).keys() - shared(type).keys()))
 
 
 @cache

@@ -26,7 +26,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from gateway.admission.rules import Hall
-from gateway.errors import Cut, NotFound, ParseError, Refused, TranslateError
+from gateway.errors import Cut, NotFound, ParseError, Refused, TranslateError, on_disk
 from gateway.hmis import capacity
 from gateway.loading import releasing
 from gateway.loading.asides import Asides
@@ -145,8 +145,9 @@ class Loading:
         """
         try:
             rows = self.rows(context.agency, feed)
-            files = gathered(rows.feed, found, spool, self._settings.load_limit)
-            return self._load(context, rows, files, channel, spool, watch)
+            with on_disk():
+                files = gathered(rows.feed, found, spool, self._settings.load_limit)
+                return self._load(context, rows, files, channel, spool, watch)
         finally:
             self.forget(spool)
 

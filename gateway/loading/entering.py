@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from gateway.admission.rules import RULED, Change, Hall, admit
+from gateway.admission.changes import change
+from gateway.admission.rules import RULED, Hall, admit
 from gateway.errors import GatewayError, Refused, TranslateError, Unavailable
-from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
 from gateway.identify.merge import led
 from gateway.loading.due import Due
@@ -19,11 +19,11 @@ from gateway.loading.leaving import leave
 from gateway.loading.meaning import Meaning, Question
 from gateway.loading.tally import Fate
 from gateway.messages import unmapped
-from gateway.model import Context, Entry, Reference
+from gateway.model import Context, Reference
 from gateway.route.referral import assign
-from gateway.store import Aside, NewRow, Prepared, Ready, RowHead, Transaction
+from gateway.store import Aside, NewRow, Ready, RowHead, Transaction, ready
 from gateway.store.session import microseconds, moment
-from gateway.translate import RecordPlan, merge
+from gateway.translate import RecordPlan
 
 ROUTED: Final = frozenset({"Task"})
 
@@ -104,7 +104,7 @@ class _Entering:
     def _references(self) -> Iterable[Reference]:
         for due in self._batch.rows:
             if due.meaning is not None:
-                yield from (ready.reference for ready in due.meaning.entries)
+                yield from (each.reference for each in due.meaning.entries)
                 yield from (reference for reference, _ in due.meaning.refers)
             if due.deleted and due.id in self._known:
                 yield from self._known[due.id].made
@@ -150,19 +150,24 @@ class _Entering:
             raise _error(meaning)
         written = [] if due.deleted else self._write(due, meaning)
         made = tuple([reference for reference, _ in written])
-        before = known.made if known is not None else ()
-        for reference in reversed([each for each in before if each not in made]):
-            change = leave(self._hall, self._tx, self._context, reference)
-            if change is not None:
-                self._result.changes[reference.partition("/")[0], change] += 1
-                self._written.append(reference)
+        if known is not None:
+            self._leave([each for each in known.made if each not in made])
         for reference, made_so in written:
             self._result.changes[reference.partition("/")[0], made_so] += 1
             if made_so is not None:
                 self._written.append(reference)
-        told = [(i.place or due.record.place, i.text) for i in meaning.issues if not meaning.stage]
-        self._result.warnings += told
+        if meaning.issues and not meaning.stage:
+            told = [(each.place or due.record.place, each.text) for each in meaning.issues]
+            self._result.warnings += told
         return made
+
+    def _leave(self, made: Sequence[Reference]) -> None:
+        """Take out what a row made, the last first."""
+        for reference in reversed(made):
+            left = leave(self._hall, self._tx, self._context, reference)
+            if left is not None:
+                self._result.changes[reference.partition("/")[0], left] += 1
+                self._written.append(reference)
 
     def _write(self, due: Due, meaning: Meaning) -> list[tuple[Reference, str | None]]:
         """What a row makes: each resource, and what was done about it."""
@@ -170,19 +175,19 @@ class _Entering:
         for reference, place in meaning.refers:
             if tx.owner(reference) != me:
                 raise _absent(due.record.plan, reference.partition("/")[0], place)
-        if self._hides or any(ready.type in RULED for ready in meaning.entries):
+        if self._hides or any(each.type in RULED for each in meaning.entries):
             return self._admitted(due, meaning.entries)
         made: list[tuple[Reference, str | None]] = []
-        for ready in meaning.entries:
-            if tx.create(self._context, ready.parts, due.updated):
-                made.append((ready.reference, "create"))
+        for each in meaning.entries:
+            if tx.create(self._context, each.parts, due.updated):
+                made.append((each.reference, "create"))
             else:
-                made += self._admitted(due, (ready,))
+                made += self._admitted(due, (each,))
         return made
 
-    def _admitted(self, due: Due, ready: Sequence[Ready]) -> list[tuple[Reference, str | None]]:
+    def _admitted(self, due: Due, some: Sequence[Ready]) -> list[tuple[Reference, str | None]]:
         """The same of resources that are there, or that rules are about."""
-        tx, opened = self._tx, [each.opened() for each in ready]
+        tx, opened = self._tx, [each.opened() for each in some]
         entries = tuple(entry for entry, _ in opened)
         if any(entry.resource["resourceType"] in ROUTED for entry in entries):
             entries = assign(entries, self._hall.members.directory)
@@ -190,16 +195,9 @@ class _Entering:
         self._result.warnings += [(due.record.place, one.text) for one in warnings]
         prepared = {id(entry): one for entry, one in opened}
         said = moment(due.updated) if due.updated is not None else None
-        changes = [self._change(entry, prepared.get(id(entry)), said) for entry in entries]
+        changes = [change(tx, entry, prepared.get(id(entry)), said) for entry in entries]
         written = admit(self._hall, tx, self._context, changes, trusted=True)
         return [(each.reference, each.change) for each in written]
-
-    def _change(self, entry: Entry, ready: Prepared | None, said: datetime | None) -> Change:
-        tx, reference = self._tx, entry.reference
-        if ready is not None and (not tx.version(reference) or tx.holds(reference, ready.digest)):
-            return Change(ready.resource, said=said, prepared=ready)
-        body = merge(tx.content(reference), entry)
-        return Change(gates.check(body, models=False), said=said)
 
     def _keep(self, due: Due, made: tuple[Reference, ...]) -> None:
         if due.id in self._kept:  # twice in one batch: the later one counts
@@ -243,11 +241,7 @@ class _Entering:
         """A row went in and may be kept no longer: what it made leaves, what it said is gone."""
         if due.verdict(known) == "older":
             return
-        for reference in reversed(known.made):
-            change = leave(self._hall, self._tx, self._context, reference)
-            if change is not None:
-                self._result.changes[reference.partition("/")[0], change] += 1
-                self._written.append(reference)
+        self._leave(known.made)
         given = due.record.given
         self._kept.pop(due.id, None)
         self._tx.keep_rows(
@@ -280,7 +274,7 @@ class _Entering:
             map=batch.map,
             at=datetime.now(UTC),
         )
-        self._tx.put(context, source, interaction="create")
+        self._tx.create(context, ready(source), None)
         self._tx.audit(context, f"load {batch.feed}/{batch.name}", batch.load)
 
 

@@ -17,6 +17,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Final
 
+from gateway import meters
 from gateway.admission.rules import Hall
 from gateway.errors import Cut, ParseError, Refused
 from gateway.loading.due import Due, due
@@ -29,7 +30,8 @@ from gateway.rows import Joins, Record, Records, Staging
 from gateway.store import Header, Hub, RowHead, Transaction
 from gateway.translate import File, Rows
 
-BATCH: Final = 250
+BATCH: Final = 500
+"""Rows that go in together: half as many write a seventh more, twice as many hold others up."""
 _AHEAD: Final = 2
 """How many batches may be on their way, understood or written."""
 
@@ -203,11 +205,10 @@ class Journey:
     def _done(self, name: str, rows: list[Due], written: Future[Result]) -> None:
         """Count what became of a batch."""
         result = written.result()
-        for fate in result.fates:
-            self._tally.row(name, fate)
+        self._tally.rows(name, result.fates)
+        meters.rows(result.fates)
         for (type_, change), count in result.changes.items():
-            for _ in range(count):
-                self._tally.resource(type_, change)
+            self._tally.resource(type_, change, count)
         for place, text in result.warnings:
             self._tally.warn(place, text)
         for each in result.asides:
@@ -226,10 +227,11 @@ class Journey:
         plan = one.record.plan
         if plan is None or not plan.again:
             return
+        noted = [o for o in plan.lookups if o.name in plan.again and self._kept.has(o.into)]
+        if not noted:
+            return
         scope = plan.scope(one.record.given)
-        for lookup in plan.lookups:
-            if lookup.name not in plan.again or not self._kept.has(lookup.into):
-                continue
+        for lookup in noted:
             wanted = lookup.wanted(self._rows.asking, scope)
             for each in self._joins.named(lookup, wanted):
                 if each.id and not self._staging.holds(lookup.into, each.id):

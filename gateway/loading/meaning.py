@@ -15,6 +15,7 @@ import structlog
 from gateway.beside import Child, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError, Internal, Issue, Lack, TranslateError
+from gateway.logs import about
 from gateway.model import Found, Given, Reference
 from gateway.store import Ready, readied, ready
 from gateway.translate import Library, RecordPlan, Rows
@@ -59,8 +60,8 @@ def _meant(rows: Rows, plan: RecordPlan, given: Given) -> Meaning:
 
 
 def _fault(fault: Exception) -> Meaning:
-    """A fault of ours, logged by its kind alone: what it says may hold values."""
-    log.error("loading.fault", error=type(fault).__name__)
+    """A fault of ours, logged by kind and place alone: what it says may hold values."""
+    log.error("loading.fault", **about(fault))
     return Meaning(issues=Internal(fault).issues, stage="translate")
 
 

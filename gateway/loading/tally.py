@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -45,11 +46,11 @@ class Tally:
     warnings: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: str = ""
 
-    def row(self, file: str, fate: Fate) -> None:
-        """Count a row."""
+    def rows(self, file: str, fates: Sequence[Fate]) -> None:
+        """Count rows."""
         counts = self.files.setdefault(file, Counter())
-        counts["rows"] += 1
-        counts[fate] += 1
+        counts["rows"] += len(fates)
+        counts.update(fates)
 
     def aside(self, told: Told) -> None:
         """Tell of a row that was set aside; of the first ones by themselves."""
@@ -58,9 +59,9 @@ class Tally:
         if len(self.asides) < SHOWN:
             self.asides.append(told)
 
-    def resource(self, type_: str, change: str | None) -> None:
-        """Count a resource: create, update, delete, or None for one that is as it was."""
-        self.resources.setdefault(type_, Counter())[_CHANGES[change]] += 1
+    def resource(self, type_: str, change: str | None, count: int) -> None:
+        """Count resources: create, update, delete, or None for those that are as they were."""
+        self.resources.setdefault(type_, Counter())[_CHANGES[change]] += count
 
     def warn(self, place: str, text: str) -> None:
         """Count a warning by its file and column, and what it says."""

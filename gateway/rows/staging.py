@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gateway.errors import Unavailable
 from gateway.model import Found, Given
 from gateway.rows.records import Record, Records
 from gateway.translate import Feed, Lookup, RecordPlan, Rows
@@ -21,7 +23,7 @@ _CACHE: Final = 64 * 2**10
 """KiB of pages that are held in memory."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Staged:
     """A row of the index: who it is, and the columns that were asked for."""
 
@@ -87,12 +89,13 @@ class Staging:
         number, found = self._tables[name]
         pick = picker(found.columns, records.head.columns, self._rows.feed.layout.empty)
         marks = ",".join("?" * (len(found.columns) + 5))
-        self._database.execute("BEGIN")
-        self._database.executemany(
-            f"INSERT INTO t{number} VALUES ({marks})",
-            (self._row(each, pick(each.cells)) for each in records if not each.fault),
-        )
-        self._database.execute("COMMIT")
+        with _room():
+            self._database.execute("BEGIN")
+            self._database.executemany(
+                f"INSERT INTO t{number} VALUES ({marks})",
+                (self._row(each, pick(each.cells)) for each in records if not each.fault),
+            )
+            self._database.execute("COMMIT")
 
     def _row(self, record: Record, texts: Sequence[str]) -> list[object]:
         plan, given = record.plan, record.given
@@ -107,7 +110,10 @@ class Staging:
         for number, found in self._tables.values():
             columns = [f"c{found.columns.index(name)}" for name in found.by]
             for column in (*columns, "id"):
-                self._database.execute(f"CREATE INDEX t{number}_{column} ON t{number} ({column})")
+                with _room():
+                    self._database.execute(
+                        f"CREATE INDEX t{number}_{column} ON t{number} ({column})"
+                    )
 
     def find(self, lookup: Lookup, texts: Sequence[str]) -> list[Staged]:
         """The rows that a lookup means, in their order; those that are deleted aren't any."""
@@ -170,6 +176,15 @@ class Staging:
             f"UPDATE t{number} SET refused = 1 WHERE rowid = ?", [(each,) for each in rows]
         )
         self._database.execute("COMMIT")
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """A full or failing disk, in our words."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise Unavailable("the disk can't take it now") from None
 
 
 def name_of(id_: Sequence[str]) -> str:

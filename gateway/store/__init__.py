@@ -4,7 +4,8 @@
 snapshot. Every call that touches resources takes a ``Context`` first, and the one predicate in
 ``grants.visible`` stands in each of their statements.
 
-    engine      SQLite and PostgreSQL: the one place where they differ
+    engine      SQLite and PostgreSQL: the one place where they differ (dialects: in words)
+    opening     a database made, brought forward or refused (migrations: how; its README: the rules)
     link        one connection, its statements and how its errors are told
     commit      units of work into transactions: group commit, or each its own
     tables      the tables
@@ -23,9 +24,13 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     outbox      from versions to numbered deliveries (subscribers: who is told)
     attempts    those that failed, were withheld or set aside (deliveries: how each stands)
     leases      one drain of a subscriber at a time, over processes
+    workers     which processes live, and what one of them does alone (bell: word between them)
     links       signed links that have acted; passages: hubs that a version came through
     sought      messages found by what they are
     keys audit  who may call; who did what
+    purging     what is old enough to go
+    backup      a copy of a running SQLite hub, and a hub out of a copy
+    vitals      how the hub stands, in numbers
     hub         all of it together
 """
 
@@ -46,6 +51,7 @@ from gateway.store.referrals import DUE, LIVE, Hop, Pursuit, Timer, Unmet
 from gateway.store.resources import SHARED, Written
 from gateway.store.rows import Header, KeptRow, NewRow, RowHead
 from gateway.store.subscribers import Standing
+from gateway.store.vitals import Backlog, Disk, Standings
 from gateway.store.waiting import Waiting
 
 __all__ = [
@@ -54,7 +60,9 @@ __all__ = [
     "SHARED",
     "Aside",
     "Audited",
+    "Backlog",
     "Decided",
+    "Disk",
     "Header",
     "Hop",
     "Hub",
@@ -74,6 +82,7 @@ __all__ = [
     "Ready",
     "RowHead",
     "Standing",
+    "Standings",
     "Timer",
     "Transaction",
     "Unmet",

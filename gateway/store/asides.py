@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from gateway.errors import NotFound
 from gateway.model import Context
-from gateway.store.engine import BINARY, KEY
+from gateway.store.dialects import BINARY, KEY
 from gateway.store.link import Statement, insert_into
 from gateway.store.rows import sheet
 from gateway.store.search.index import clean

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
 from gateway.errors import Conflict, GatewayError, NotFound
 from gateway.model import Delivery
-from gateway.store.engine import KEY
+from gateway.store.dialects import KEY
 from gateway.store.link import Statement
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.subscribers import Subscribing

@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from gateway import meters
 from gateway.errors import Unavailable
 from gateway.store.disk import Disk
 from gateway.store.engine import Engine, Retry
@@ -36,7 +37,13 @@ _TRIES: Final = 12
 
 
 class Committer(Protocol):
-    """Runs units in transactions."""
+    """Runs units in transactions.
+
+    ``refusing``: the database didn't take the last one. ``orderly``: none overtakes another.
+    """
+
+    refusing: bool
+    orderly: bool
 
     def submit(self, unit: Callable[[Link], T]) -> Future[T]:
         """The unit's value or error, once its transaction is on disk or rolled back."""
@@ -44,18 +51,26 @@ class Committer(Protocol):
     def expect(self, first: Future[Any]) -> None:
         """A unit is submitted when this ends: it may be worth a moment's waiting."""
 
+    def at_once(self, unit: Callable[[Link], T]) -> T:
+        """Run a short unit and wait; on PostgreSQL nothing that waits comes before it."""
+
+    @property
+    def waiting(self) -> int:
+        """How many units were submitted and nobody has begun."""
+
     def close(self) -> None:
         """Finish what was submitted, then take no more."""
 
 
 class _Waiting(Generic[T]):
-    __slots__ = ("error", "future", "unit", "value")
+    __slots__ = ("error", "future", "promised", "unit", "value")
 
     def __init__(self, unit: Callable[[Link], T]) -> None:
         self.unit = unit
         self.future: Future[T] = Future()
         self.value: Any = None
         self.error: BaseException | None = None
+        self.promised = False
 
     def resolve(self) -> None:
         if self.error is None:
@@ -76,6 +91,8 @@ class GroupCommit:
     what is expected: units touch the same pages, so that sixteen together cost half of sixteen.
     """
 
+    orderly = True
+
     def __init__(self, engine: Engine, log: Path) -> None:
         self._engine = engine
         self._disk = Disk(log)
@@ -83,7 +100,7 @@ class GroupCommit:
         self._connection: sa.Connection | None = None
         self._expected = 0
         self._counting = threading.Lock()
-        self._closed = self._ended = False
+        self._closed = self._ended = self.refusing = False
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -94,6 +111,15 @@ class GroupCommit:
         waiting = _Waiting(unit)
         self._queue.put(waiting)
         return waiting.future
+
+    @property
+    def waiting(self) -> int:
+        """Units in the queue, and a mark now and then that is none."""
+        return self._queue.qsize()
+
+    def at_once(self, unit: Callable[[Link], T]) -> T:
+        """With the next group: there is one writer."""
+        return self.submit(unit).result()
 
     def expect(self, first: Future[Any]) -> None:
         """Its unit may be waited for. To be called after what submits the unit was told of it."""
@@ -156,13 +182,14 @@ class GroupCommit:
     def _commit(self, units: Iterable[_Waiting[Any]]) -> None:
         group: list[_Waiting[Any]] = []
         rest = iter(units)
+        began = time.perf_counter()
         try:
             self._together(rest, group, eager=isinstance(units, list))
         except BaseException as error:  # noqa: BLE001 - told to every sender; the thread lives on
             self._disconnect()
             self._failed([*group, *rest], self._engine.verdict(_origin(error)))
         else:
-            self._disk.settle(partial(self._settled, group))
+            self._disk.settle(partial(self._settled, group, began))
 
     def _failed(self, group: list[_Waiting[Any]], verdict: BaseException) -> None:
         if len(group) > 1 and not isinstance(verdict, Unavailable):
@@ -171,13 +198,21 @@ class GroupCommit:
                 self._disk.wait()
                 self._commit([waiting])
             return
+        if isinstance(verdict, Unavailable):
+            self.refusing = True
+            meters.COMMIT_FAILURES.inc(len(group))
         for waiting in group:
             waiting.error = verdict
             waiting.resolve()
 
-    def _settled(self, group: list[_Waiting[Any]], error: OSError | None) -> None:
+    def _settled(self, group: list[_Waiting[Any]], began: float, error: OSError | None) -> None:
         """On the disk's thread: let the writer go on, then tell those who wait."""
         self._queue.put(_AWAKE)
+        self.refusing = error is not None
+        if error is None:
+            _count(group, time.perf_counter() - began)
+        else:
+            meters.COMMIT_FAILURES.inc(len(group))
         for waiting in group:
             if error is not None:
                 waiting.error = Unavailable("the disk can't take it now")
@@ -200,11 +235,13 @@ class GroupCommit:
 
     def _alone(self, link: Link, waiting: _Waiting[Any]) -> None:
         waiting.error = None
+        link.promised = False
         link.savepoint("unit")
         try:
             waiting.value = waiting.unit(link)
             link.check()
             link.release("unit")
+            waiting.promised = link.promised
         except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
             waiting.error = error
             link.roll_back_to("unit")
@@ -229,16 +266,38 @@ class GroupCommit:
 class OwnCommit:
     """A small pool of writers, each unit in its own transaction; races are run again."""
 
+    orderly = False
+
     def __init__(self, engine: Engine, writers: int = 8) -> None:
         self._engine = engine
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="store-writer")
+        self._writers = writers
+        self._in_hand = 0
+        self.refusing = False
+        self._counting = threading.Lock()
 
     def submit(self, unit: Callable[[Link], T]) -> Future[T]:
         """Run the unit on the next free writer."""
         try:
-            return self._pool.submit(self._run, unit)
+            future = self._pool.submit(self._run, unit, self._engine.writes)
         except RuntimeError:
             raise Unavailable("the hub is closed") from None
+        self._count(1)
+        future.add_done_callback(lambda _: self._count(-1))
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """Those for which no writer is free."""
+        return max(0, self._in_hand - self._writers)
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self._in_hand += more
+
+    def at_once(self, unit: Callable[[Link], T]) -> T:
+        """On the caller's thread, by a connection that no writer uses."""
+        return self._run(unit, self._engine.reads)
 
     def expect(self, first: Future[Any]) -> None:
         """Nobody waits for anybody."""
@@ -247,34 +306,57 @@ class OwnCommit:
         """Finish what was submitted."""
         self._pool.shutdown(wait=True)
 
-    def _run(self, unit: Callable[[Link], T]) -> T:
+    def _run(self, unit: Callable[[Link], T], by: sa.Engine) -> T:
         for attempt in range(_TRIES):
             try:
-                return self._once(unit)
+                return self._once(unit, by)
             except Retry:
+                meters.COMMIT_RETRIES.inc()
                 # Spread over time, or the same units meet again.
                 time.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, 6)))
         raise Unavailable("too many writers of the same resource")
 
-    def _once(self, unit: Callable[[Link], T]) -> T:
+    def _once(self, unit: Callable[[Link], T], by: sa.Engine) -> T:
         try:
-            with self._engine.writes.connect() as connection:
+            with by.connect() as connection:
                 return self._in_transaction(connection, unit)
         except (sa.exc.DBAPIError, self._engine.error) as error:
-            raise self._engine.verdict(_origin(error)) from None
+            verdict = self._engine.verdict(_origin(error))
+            if isinstance(verdict, Unavailable):
+                self.refusing = True
+                meters.COMMIT_FAILURES.inc()
+            raise verdict from None
 
     def _in_transaction(self, connection: sa.Connection, unit: Callable[[Link], T]) -> T:
+        began = time.perf_counter()
         with connection.begin() as transaction:
             link = Link(self._engine, connection)
             try:
                 value = unit(link)
                 link.check()
                 link.flush()
+            except Unavailable:
+                if link.broken and self._engine.lost(connection):
+                    # Nothing was committed. A server that is away says so by the next connection.
+                    raise Retry("the connection was lost") from None
+                raise
             finally:
                 if link.broken:
+                    self.refusing = True
                     connection.invalidate()
             transaction.commit()
+        self.refusing = False
+        meters.GROUP_UNITS.observe(1)
+        meters.COMMIT_SECONDS.observe(time.perf_counter() - began)
+        meters.STORED.inc(link.promised)
         return value
+
+
+def _count(group: list[_Waiting[Any]], seconds: float) -> None:
+    """A transaction is on disk: before anybody is told so."""
+    meters.GROUP_UNITS.observe(len(group))
+    meters.COMMIT_SECONDS.observe(seconds)
+    meters.STORED.inc(sum(each.promised and each.error is None for each in group))
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from gateway.model import Context
-from gateway.store.engine import KEY
+from gateway.store.dialects import KEY
 from gateway.store.link import Statement, insert_into
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import metadata

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from gateway import meters
 
 _sync: Final[Callable[[int], None]] = getattr(os, "fdatasync", os.fsync)
 
@@ -21,7 +24,8 @@ class Disk:
     """Syncs a write-ahead log on a thread of its own, one request at a time.
 
     ``failed``: a sync did, so that the log on the disk may have a hole that no later sync mends.
-    Whoever has written the log's content elsewhere takes it back (``healed``).
+    Whoever has written the log's content elsewhere takes it back (``healed``). It is so at first:
+    nobody knows what the process before met with, and the system tells of a failure once.
     """
 
     def __init__(self, log: Path) -> None:
@@ -32,7 +36,7 @@ class Disk:
         )
         self._idle = threading.Event()
         self._idle.set()
-        self.failed = False
+        self.failed = True
         self._thread = threading.Thread(target=self._work, name="store-disk", daemon=True)
         self._thread.start()
 
@@ -82,7 +86,9 @@ class Disk:
             if self._file is None:
                 self._file = os.open(self._log, os.O_RDWR)
                 _sync_folder(self._log.parent)
+            began = time.perf_counter()
             _sync(self._file)
+            meters.SYNC_SECONDS.observe(time.perf_counter() - began)
         except OSError as error:
             return error
         return None

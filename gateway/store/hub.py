@@ -7,7 +7,6 @@ failure of another in its group: beside the transaction it must have no effects.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -15,21 +14,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.errors import GatewayError, SettingError, Unavailable
+from gateway.errors import GatewayError, Unavailable
 from gateway.fhir.query import Late
 from gateway.model import Event, Stored, Subscriber
 from gateway.store.asides import Asides, SettingAside
 from gateway.store.attempts import Attempts
 from gateway.store.audit import Auditing, Audits
+from gateway.store.bell import Bell
 from gateway.store.commit import start
 from gateway.store.decisions import Deciding, Decisions
 from gateway.store.deliveries import Deliveries
-from gateway.store.engine import Engine, open_engine
+from gateway.store.engine import Engine, Retry, open_engine
 from gateway.store.keys import Admitting, Keys
 from gateway.store.lacking import Awaiting, Lackings
 from gateway.store.leases import Leasing
@@ -39,12 +40,15 @@ from gateway.store.links import UsedLinks, UsingLinks
 from gateway.store.many import Creating
 from gateway.store.mended import Mending, Mends
 from gateway.store.messages import Keeping, Messages
+from gateway.store.opening import prepare
 from gateway.store.outbox import BATCH, Judged, Outbox, Sending, Unread
 from gateway.store.passages import Passages, Passing
 from gateway.store.past import Histories
+from gateway.store.purging import Old, Purging
 from gateway.store.referrals import Pursuing, Referrals
 from gateway.store.resources import Resources
 from gateway.store.rows import KeptRows, RowKeeping
+from gateway.store.search.alike import Likenesses
 from gateway.store.search.late import Batch, Lates, Place, catch_up
 from gateway.store.search.renewing import Renewals, Renewing, begun
 from gateway.store.search.searches import Searches
@@ -52,7 +56,8 @@ from gateway.store.sequences import Sequences
 from gateway.store.session import Clock
 from gateway.store.sought import Sought
 from gateway.store.subscribers import Standing
-from gateway.store.tables import SCHEMA, hub, metadata
+from gateway.store.trial import TryingDisk
+from gateway.store.vitals import Disk, Vitals, disk_of
 from gateway.store.waiting import RowsAwaiting, WaitingRows
 
 T = TypeVar("T")
@@ -62,6 +67,8 @@ Decide = Callable[[Subscriber, Event, Stored], "bool | GatewayError"]
 
 _MAKERS: Final = 16
 _OPENINGS: Final = 5
+_TRIAL: Final = 1.0
+"""Seconds for which whoever asks whether the disk takes anything waits to hear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class Reader(
     Resources,
     Histories,
     Searches,
+    Likenesses,
     Lates,
     Renewals,
     Messages,
@@ -94,6 +102,8 @@ class Reader(
     Passages,
     KeptRows,
     Asides,
+    Old,
+    Vitals,
 ):
     """A snapshot of the hub."""
 
@@ -118,6 +128,8 @@ class Transaction(
     Passing,
     RowKeeping,
     SettingAside,
+    Purging,
+    TryingDisk,
 ):
     """What a unit of work reads and writes; it sees its own writes."""
 
@@ -130,6 +142,8 @@ class Hub:
         self.secret = secret
         self._clock = Clock()
         self._committer = start(engine)
+        self._trial: Future[None] | None = None
+        self.bell = Bell(engine)
         # Who asks for the same waits for who makes it already, or they would meet in its rows.
         self._making = tuple(Lock() for _ in range(_MAKERS))
 
@@ -137,6 +151,34 @@ class Hub:
     def shared(self) -> bool:
         """Whether other processes may have this hub open: PostgreSQL."""
         return not self._engine.grouped
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, which one process serves."""
+        log = self._engine.log
+        return None if log is None else Path(str(log).removesuffix("-wal"))
+
+    @property
+    def waiting(self) -> int:
+        """How many units were submitted that nobody has begun."""
+        return self._committer.waiting
+
+    def disk(self) -> Disk | None:
+        """How its file stands; None where a server keeps it. Raises ``Unavailable``."""
+        if self._engine.log is None:
+            return None
+        try:
+            return disk_of(self._engine.log)
+        except OSError:
+            raise Unavailable("the disk can't be asked") from None
+
+    @property
+    def orderly(self) -> bool:
+        """Whether units run in the order in which they are submitted, as on SQLite.
+
+        Elsewhere who needs an order waits for one unit before submitting the next.
+        """
+        return self._committer.orderly
 
     def expect(self, first: Future[Any]) -> None:
         """Something is submitted when this ends: units before it may wait a moment to go together.
@@ -151,15 +193,34 @@ class Hub:
         The future fails with ``Unavailable`` where the database can't take it: nothing was done.
         Its callbacks run on the writer's thread: they must be short.
         """
+        return self._committer.submit(self._work(unit))
 
-        def work(link: Link) -> T:
-            return unit(Transaction(link, self._clock, self.secret))
+    def writable(self) -> bool:
+        """Whether what is written gets on disk, by what became of the last group.
 
-        return self._committer.submit(work)
+        Where that failed it is tried, or nobody would find out that all is well again while
+        nothing is sent here.
+        """
+        if not self._committer.refusing:
+            return True
+        if self._trial is None or self._trial.done():
+            self._trial = self.submit(lambda tx: tx.try_disk())
+        try:
+            self._trial.result(_TRIAL)
+        except (GatewayError, TimeoutError):
+            return False
+        return True
 
     def write(self, unit: Callable[[Transaction], T]) -> T:
         """``submit`` and wait."""
         return self.submit(unit).result()
+
+    def at_once(self, unit: Callable[[Transaction], T]) -> T:
+        """``write`` for what is short and can't wait: on PostgreSQL past all that was submitted."""
+        return self._committer.at_once(self._work(unit))
+
+    def _work(self, unit: Callable[[Transaction], T]) -> Callable[[Link], T]:
+        return lambda link: unit(Transaction(link, self._clock, self.secret))
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -171,9 +232,12 @@ class Hub:
                     yield Reader(link, self._clock, self.secret)
                 finally:
                     if link.broken:
+                        self._engine.lost(connection)
                         connection.invalidate()
         except sa.exc.TimeoutError:
             raise Unavailable("too many readers at once") from None
+        except Retry:
+            raise Unavailable("the database can't tell it now") from None
         except (sa.exc.DBAPIError, self._engine.error) as error:
             origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             raise self._engine.verdict(origin or error) from None
@@ -240,8 +304,7 @@ class Hub:
     def close(self) -> None:
         """Commit what was submitted, then close every connection."""
         self._committer.close()
-        self._engine.reads.dispose()
-        self._engine.writes.dispose()
+        self._engine.close()
 
 
 def _place(asked: Ask) -> tuple[str, str, str, int, int]:
@@ -266,32 +329,19 @@ def _progress(judged: Judged | GatewayError | None) -> int | GatewayError:
 
 
 def open_hub(url: str) -> Hub:
-    """Open the database of a SQLAlchemy URL; what it lacks of the tables is made.
+    """Open the database of a SQLAlchemy URL; it is made, or brought forward, as it needs.
 
     Raises ``SettingError`` for a URL or schema that isn't ours, ``Unavailable``.
     """
     engine = open_engine(url)
     for attempt in range(_OPENINGS):
         try:
-            return Hub(engine, _prepare(engine))
+            return Hub(engine, prepare(engine))
         except (sa.exc.DBAPIError, engine.error):
             # Another that opens the same new file locks it in ways that SQLite doesn't wait for.
             time.sleep(0.05 * attempt)
+        except GatewayError:
+            engine.close()
+            raise
+    engine.close()
     raise Unavailable("can't open the database", place="GATEWAY_DATABASE_URL")
-
-
-def _prepare(engine: Engine) -> bytes:
-    """Make the tables that lack, check the schema's version, and give the secret of the pages."""
-    with engine.alone() as connection:
-        metadata.create_all(connection)
-        for statement in engine.words:
-            connection.exec_driver_sql(statement)
-        rows = connection.execute(sa.select(hub.c.name, hub.c.value))
-        said = {row.name: row.value for row in rows}
-        if not said:
-            said = {"schema": SCHEMA, "secret": secrets.token_hex(32)}
-            new = [{"name": name, "value": value} for name, value in said.items()]
-            connection.execute(hub.insert(), new)
-    if said.get("schema") != SCHEMA:
-        raise SettingError("the database has another schema", place="GATEWAY_DATABASE_URL")
-    return bytes.fromhex(said["secret"])

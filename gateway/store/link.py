@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from gateway.errors import StoreError, Unavailable
-from gateway.store.engine import Engine
+from gateway.store.engine import Engine, Retry
 
 Row = Sequence[Any]
 
@@ -80,7 +80,8 @@ class Link:
     """A connection in a transaction. Every driver's error comes out as one of ``gateway.errors``.
 
     After an error each call raises ``Unavailable``, until the unit has rolled back to a savepoint
-    of its own; after one that set ``broken`` there is no way on: nothing may be committed.
+    of its own; after one that set ``broken`` there is no way on: nothing may be committed. Nor is
+    there after a race (``Retry``), whoever catches it on its way: the whole unit is run again.
 
     Rows that need no answer wait (``later``) and are written together: at the end, or before a
     statement that could miss them. A savepoint that is rolled back takes with it what waits since,
@@ -88,6 +89,7 @@ class Link:
     the savepoint that they belong to, so that it is this one that fails.
 
     ``known`` is what callers remember of the transaction's state; it is forgotten with a rollback.
+    ``promised``: somebody is told when this unit is on disk, and believes it.
     """
 
     __slots__ = (
@@ -95,6 +97,7 @@ class Link:
         "_failed",
         "_keys",
         "_marks",
+        "_raced",
         "_waiting",
         "_written",
         "broken",
@@ -102,6 +105,7 @@ class Link:
         "eager",
         "engine",
         "known",
+        "promised",
     )
 
     def __init__(self, engine: Engine, connection: sa.Connection, *, eager: bool = True) -> None:
@@ -112,14 +116,18 @@ class Link:
         self._cursor = driver.cursor()
         self.broken = False
         self._failed = False
+        self._raced: Retry | None = None
         self._waiting: list[tuple[Statement, Sequence[Row]]] = []
         self._written = 0
         self._marks: list[_Mark] = []
         self._keys: dict[str, Iterator[int]] = {}
         self.known: dict[Any, Any] = {}
+        self.promised = False
 
     def check(self) -> None:
         """Raise where a statement failed and nothing was rolled back: it may not be committed."""
+        if self._raced is not None:
+            raise self._raced
         if self.broken or self._failed:
             raise Unavailable("the transaction is lost")
 
@@ -181,8 +189,8 @@ class Link:
         self._marks.append(_Mark(name, len(self._waiting), self._written))
 
     def roll_back_to(self, name: str) -> None:
-        """Undo all since the savepoint, and close it. A broken link has nothing left to undo."""
-        if self.broken:
+        """Undo all since the savepoint, and close it. A lost transaction has nothing to undo."""
+        if self.broken or self._raced is not None:
             return
         self._failed = False
         self._try(self._cursor.execute, f"ROLLBACK TO SAVEPOINT {name}")
@@ -251,6 +259,8 @@ class Link:
         verdict = self.engine.verdict(origin or error)
         if isinstance(verdict, Unavailable):
             self.broken = True
+        if isinstance(verdict, Retry):
+            self._raced = verdict
         if verdict is origin:
             # A driver's text may quote values: only its kind is told.
             return StoreError(f"the database refuses a statement: {type(origin).__name__}")

@@ -27,12 +27,13 @@ class Creating(Writing):
         reference = f"{type_}/{id_}"
         if self._known(reference) is not None:
             return False
-        key, now = self.link.key(resource), self.clock()
-        head = Head(key, 1, now, context.agency, False, index.kinds(rows), digest, said)
-        whole = body(type_, id_, meta, core, head)
+        key, now, held = self.link.key(resource), self.clock(), 0
         later = self.link.later
         for kind, found in rows.items():
+            held |= 1 << kind
             later(index.INSERTS[kind], [(*row, key) for row in found])
+        head = Head(key, 1, now, context.agency, False, held, digest, said)
+        whole = body(type_, id_, meta, core, head)
         later(RESOURCE, [(key, type_, id_, *head[1:])])
         later(VERSION, [(key, type_, 1, "create", now, whole)])
         self.link.known[reference] = Known(head, whole, None, True)

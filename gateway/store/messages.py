@@ -59,7 +59,7 @@ _SAME_ID: Final = (  # worded so that the partial index serves
     message.c.control_id != sa.literal_column("''"),
 )
 _REPEAT: Final = Statement(
-    sa.select(message.c.id, message.c.acknowledgement, message.c.answer).where(
+    sa.select(message.c.id, message.c.acknowledgement, message.c.answer, message.c.stage).where(
         *_SAME_ID, message.c.digest == sa.bindparam("digest")
     ),
     apart=True,
@@ -89,16 +89,26 @@ _UNFINISHED: Final = Statement(  # worded so that the partial index serves
     .add_columns(message.c.key)
 )
 _ONE: Final = Statement(sa.select(*KEPT).where(message.c.id == sa.bindparam("id")))
-_LIST: Final = Statement(
-    sa.select(*KEPT)
-    .where(
-        message.c.status == sa.bindparam("status"),
-        sa.or_(message.c.agency == sa.bindparam("me"), sa.bindparam("admin", type_=sa.Boolean())),
-        message.c.key < sa.bindparam("before"),
+
+
+def _list(status: str) -> Statement:
+    """The newest first; worded so that the partial index of those that failed serves."""
+    return Statement(
+        sa.select(*KEPT)
+        .where(
+            message.c.status == sa.literal_column(f"'{status}'"),
+            sa.or_(
+                message.c.agency == sa.bindparam("me"), sa.bindparam("admin", type_=sa.Boolean())
+            ),
+            message.c.key < sa.bindparam("before"),
+        )
+        .order_by(message.c.key.desc())
+        .limit(sa.bindparam("count"))
     )
-    .order_by(message.c.key.desc())
-    .limit(sa.bindparam("count"))
-)
+
+
+_FAILED: Final = _list("failed")
+_ACCEPTED: Final = _list("accepted")
 
 
 def _digest(raw: bytes) -> bytes:
@@ -120,7 +130,9 @@ class Messages(Session):
         """What the same bytes under the same control id were answered; None if they are new."""
         values = {"agency": agency, "control_id": clean(control_id), "digest": _digest(raw)}
         row = self.link.one(_REPEAT, values)
-        return None if row is None else Receipt(row[0], row[1], (), row[2], repeated=True)
+        if row is None:
+            return None
+        return Receipt(row[0], row[1], (), row[2], repeated=True, stage=row[3])
 
     def kept(self, context: Context, id_: str) -> Kept:
         """One message. Raises ``NotFound``."""
@@ -131,8 +143,8 @@ class Messages(Session):
 
     def failed_messages(self, context: Context, *, count: int = 100) -> Sequence[Kept]:
         """Those that failed, newest first."""
-        values: dict[str, Any] = {**self.who(context), "status": "failed", "count": count}
-        return [kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
+        values: dict[str, Any] = {**self.who(context), "count": count, "before": 2**62}
+        return [kept(row) for row in self.link.all(_FAILED, values)]
 
     def accepted_messages(
         self, context: Context, agency: str = "", *, count: int = 100
@@ -141,8 +153,8 @@ class Messages(Session):
         who = replace(context, agency=agency, admin=False) if agency else context
         if agency and not (context.admin or agency == context.agency):
             return []
-        values: dict[str, Any] = {**self.who(who), "status": "accepted", "count": count}
-        return [kept(row) for row in self.link.all(_LIST, {**values, "before": 2**62})]
+        values: dict[str, Any] = {**self.who(who), "count": count, "before": 2**62}
+        return [kept(row) for row in self.link.all(_ACCEPTED, values)]
 
     def unfinished_message(self, after: int) -> tuple[Message, int] | None:
         """The next message that is only received, past a key (0 at first), and its own key."""

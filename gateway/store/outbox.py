@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from gateway.errors import Conflict, GatewayError
 from gateway.model import Delivery, Event, Stored
 from gateway.store.attempts import Attempting
-from gateway.store.engine import settled_below
+from gateway.store.dialects import BEFORE_ALL, later_than, settled_below
 from gateway.store.grants import visible
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.resources import STORED, stored
@@ -27,6 +27,10 @@ from gateway.store.subscribers import Position, Standing, Subscribers
 from gateway.store.tables import delivery, resource, subscriber, version
 
 BATCH: Final = 256
+FAR: Final = timedelta(days=30)
+"""A retry that is further off was set by a clock that ran ahead: it is due."""
+
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,15 @@ EVENT: Final = (
     resource.c.owner,
     version.c.at,
 )
-_PLACE: Final = sa.tuple_(version.c.xid, version.c.sequence)
 _SETTLED: Final = version.c.xid < settled_below()
 _AFTER: Final = sa.and_(
     version.c.type == sa.bindparam("type"),
-    sa.tuple_(sa.bindparam("xid"), sa.bindparam("sequence")) < _PLACE,
+    later_than(
+        version.c.xid,
+        version.c.sequence,
+        sa.bindparam("xid", type_=sa.BigInteger()),
+        sa.bindparam("sequence", type_=sa.BigInteger()),
+    ),
     _SETTLED,
 )
 _JOINED: Final = version.join(resource, resource.c.key == version.c.resource)
@@ -93,10 +101,22 @@ _XID: Final = Statement(
 )
 _PENDING: Final = sa.and_(delivery.c.subscriber == subscriber.c.id, delivery.c.settled.is_(None))
 _RESTED: Final = sa.or_(
-    subscriber.c.retry_at.is_(None), subscriber.c.retry_at <= sa.bindparam("now")
+    subscriber.c.retry_at.is_(None),
+    subscriber.c.retry_at <= sa.bindparam("now"),
+    subscriber.c.retry_at > sa.bindparam("now") + sa.literal_column(str(FAR // _MICROSECOND)),
 )
 _AWAKE: Final = sa.and_(subscriber.c.status == "active", _RESTED)
 _SECOND: Final = 1_000_000
+UNREAD: Final = sa.and_(  # the log's entries that a subscriber hasn't been asked about
+    version.c.type == subscriber.c.type,
+    later_than(
+        version.c.xid,
+        version.c.sequence,
+        subscriber.c.cursor_xid,
+        subscriber.c.cursor_sequence,
+    ),
+    _SETTLED,
+)
 _REQUESTED: Final = sa.and_(subscriber.c.status == "requested", _RESTED)
 _TO_SAY: Final = sa.or_(  # what isn't an event: a handshake, an end, a heartbeat
     _REQUESTED,
@@ -149,16 +169,7 @@ _BEHIND: Final = Statement(
                 _AWAKE,
                 sa.or_(
                     sa.exists(sa.select(delivery.c.id).where(_PENDING).correlate(subscriber)),
-                    sa.exists(
-                        sa.select(version.c.sequence)
-                        .where(
-                            version.c.type == subscriber.c.type,
-                            sa.tuple_(subscriber.c.cursor_xid, subscriber.c.cursor_sequence)
-                            < _PLACE,
-                            _SETTLED,
-                        )
-                        .correlate(subscriber)
-                    ),
+                    sa.exists(sa.select(version.c.sequence).where(UNREAD).correlate(subscriber)),
                 ),
             ),
         )
@@ -195,7 +206,7 @@ class Outbox(Subscribers):
     def events_after(self, sequence: int, types: Iterable[str], limit: int = BATCH) -> list[Event]:
         """Settled events of these types after the one of that sequence (0: from the first)."""
         row = self.link.one(_XID, {"sequence": sequence})
-        values = {"xid": row[0] if row else -1, "sequence": sequence, "count": limit}
+        values = {"xid": row[0] if row else BEFORE_ALL, "sequence": sequence, "count": limit}
         found: list[Row] = []
         for type_ in types:
             found += self.link.all(_EVENTS, {**values, "type": type_})

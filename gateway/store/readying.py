@@ -3,7 +3,8 @@
 What ``gates.check`` (gate 1) and ``prepare`` do for a whole resource hangs, but for the set of its
 elements, on each element by itself: whether it is valid, and by what search finds it. So what was
 found of an element is remembered by its JSON, and a resource costs what is new in it. To whom it
-refers is new in most and makes little difference: that is remembered without ids (``_Referring``).
+refers, and its own number, are new in most and make little difference: what holds them is
+remembered without (``_Gapped``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gateway.model import Entry, Reference, Resource
 from gateway.store.prepared import Packed, Prepared, packed, prepare, unpacked
 from gateway.store.search import index
 
-REMEMBERED: Final = 512
+REMEMBERED: Final = 1024
 """How many texts of an element, and how many sets of elements, are remembered by type."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
@@ -75,39 +76,52 @@ _REFERS: Final = b'"reference":"'
 _LITERAL: Final = re.compile(
     rb'("reference":"[A-Z][A-Za-z]+/)([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=")'
 )
+_NUMBERED: Final = re.compile(rb'("value":")([A-Za-z0-9._\-]{1,64})(?=")')
+_ANY: Final = "any-value-of-care-gateway-"
+"""What a number stands in for, with its place: no identifier that anybody has."""
 
 
-class _Referring(NamedTuple):
-    """The search rows of an element that refers to others, but for their ids.
+_LISTED: Final = (b"[{", b'"},{', b'"}]')
+"""What stands before, between and after references in a list of nothing else."""
 
-    In ``gaps`` are, by table, the rows in order, each with the number of the id that it lacks.
+
+def _is_list(pieces: list[bytes]) -> bool:
+    """Whether an element, taken apart at its references, is a list of them."""
+    before, between, after = _LISTED
+    return (pieces[0], pieces[-1]) == (before, after) and set(pieces[2:-1:2]) == {between}
+
+
+class _Gapped(NamedTuple):
+    """The search rows of an element that refers to others, or has a number, but for these.
+
+    In ``gaps`` are, by table, the rows in order, each with the place of the text that it lacks.
     """
 
     gaps: list[tuple[int, list[tuple[tuple[Any, ...], int | None]]]]
 
-    def rows(self, ids: list[str]) -> index.Rows:
-        """With these ids."""
+    def rows(self, texts: list[str]) -> index.Rows:
+        """With these texts."""
         return {
             kind: [
-                row if number is None else (row[0], ids[number], *row[2:]) for row, number in each
+                row if number is None else (row[0], texts[number], *row[2:]) for row, number in each
             ]
             for kind, each in self.gaps
         }
 
 
-def _referring(rows: index.Rows, ids: list[str]) -> _Referring | None:
-    """Rows without the ids; None where one doesn't stand where a reference's id does, alone."""
+def _gapped(rows: index.Rows, texts: list[str]) -> _Gapped | None:
+    """Rows without these texts; None where one doesn't stand where an id or code does, alone."""
     gaps = []
     for kind, each in rows.items():
-        gaps.append((kind, [(row, _number(kind, row, ids)) for row in each]))
-    made = _Referring(gaps)
-    others = [f"{number:08x}" for number in range(len(ids))]
-    told = any(id in str(made.rows(others)) for id in ids)
-    return None if told or len(set(ids)) < len(ids) else made
+        gaps.append((kind, [(row, _number(kind, row, texts)) for row in each]))
+    made = _Gapped(gaps)
+    others = [f"{number:08x}" for number in range(len(texts))]
+    told = any(text in str(made.rows(others)) for text in texts)
+    return None if told or len(set(texts)) < len(texts) else made
 
 
-def _number(kind: int, row: tuple[Any, ...], ids: list[str]) -> int | None:
-    return ids.index(row[1]) if kind == index.REFERENCES and row[1] in ids else None
+def _number(kind: int, row: tuple[Any, ...], texts: list[str]) -> int | None:
+    return texts.index(row[1]) if kind in index.NAMED and row[1] in texts else None
 
 
 @dataclass(slots=True)
@@ -118,24 +132,73 @@ class _Element:
     name: str
     front: bytes
     known: dict[bytes, index.Rows] = field(default_factory=dict)
-    referring: dict[tuple[bytes, ...], _Referring] = field(default_factory=dict)
+    gapped: dict[tuple[bytes, ...], _Gapped] = field(default_factory=dict)
 
     def rows(self, resource: Resource, raw: bytes) -> index.Rows | None:
         """Its search rows, where ``known`` has none; None where it isn't valid."""
         if _REFERS not in raw:
-            return self._new(resource, raw)
+            numbered = self.name == "identifier"
+            return self._numbered(resource, raw) if numbered else self._new(resource, raw)
         pieces = _LITERAL.split(raw)
         ids = [id.decode() for id in pieces[2::3]]
         del pieces[2::3]
-        known = self.referring.get(tuple(pieces))
+        if len(ids) > 1 and _is_list(pieces) and len(set(ids)) == len(ids):
+            return self._listed(pieces[1::2], ids)
+        known = self.gapped.get(tuple(pieces))
         if known is not None:
             found = known.rows(ids)
             _keep(self.known, raw, found)  # rows about the same client follow one another
             return found
         new = self._new(resource, raw)
-        if ids and new is not None and (made := _referring(new, ids)) is not None:
-            _keep(self.referring, tuple(pieces), made)
+        if ids and new is not None and (made := _gapped(new, ids)) is not None:
+            _keep(self.gapped, tuple(pieces), made)
         return new
+
+    def _numbered(self, resource: Resource, raw: bytes) -> index.Rows | None:
+        """Those of identifiers: each is another's, and but for that they are alike."""
+        pieces = _NUMBERED.split(raw)
+        numbers = [number.decode() for number in pieces[2::3]]
+        del pieces[2::3]
+        known = self.gapped.get(tuple(pieces))
+        if known is None and numbers:
+            known = self._unnumbered(pieces)
+        if len(set(numbers)) < len(numbers):  # two may make the same row
+            known = None
+        return self._new(resource, raw) if known is None else known.rows(numbers)
+
+    def _unnumbered(self, pieces: list[bytes]) -> _Gapped | None:
+        """What identifiers make that have any numbers, remembered without them."""
+        texts = [f"{_ANY}{number}" for number in range(len(pieces) // 2)]
+        parts = list(pieces)
+        for number in reversed(range(len(texts))):
+            parts.insert(2 * number + 2, texts[number].encode())
+        raw = b"".join(parts)
+        found = self._new({"resourceType": self.type, self.name: orjson.loads(raw)}, raw)
+        made = _gapped(found, texts) if found is not None else None
+        if made is not None:
+            _keep(self.gapped, tuple(pieces), made)
+        return made
+
+    def _listed(self, fronts: list[bytes], ids: list[str]) -> index.Rows | None:
+        """Those of a list of references, one after the other: what a Provenance is about."""
+        found: index.Rows = {}
+        for front, id_ in zip(fronts, ids, strict=True):
+            known = self.gapped.get((front,)) or self._alone(front, id_)
+            if known is None:
+                return None
+            for kind, rows in known.rows([id_]).items():
+                found.setdefault(kind, []).extend(rows)
+        return found
+
+    def _alone(self, front: bytes, id_: str) -> _Gapped | None:
+        """What a list of one reference makes, remembered by where that leads but for its id."""
+        listed = [{"reference": front.removeprefix(_REFERS).decode() + id_}]
+        whole = {"resourceType": self.type, self.name: listed}
+        found = self._new(whole, orjson.dumps(listed))
+        made = _gapped(found, [id_]) if found is not None else None
+        if made is not None:
+            _keep(self.gapped, (front,), made)
+        return made
 
     def _new(self, resource: Resource, raw: bytes) -> index.Rows | None:
         if not gates.valid_element(self.type, self.name, resource[self.name]):

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
 
-from gateway.store.engine import KEY
+from gateway.store.dialects import KEY
 from gateway.store.link import Statement
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import metadata

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
 
 from gateway.model import Context, Reference
-from gateway.store.engine import BINARY, KEY
+from gateway.store.dialects import BINARY, KEY
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.search.index import clean
 from gateway.store.session import Session
@@ -71,7 +71,7 @@ row_by = sa.Table(  # rows by a column that other files name them by; one may ha
 AT_ONCE: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class RowHead:
     """What of a kept row says whether it changed; ``made`` are the resources that it made."""
 
@@ -108,7 +108,7 @@ class KeptRow:
     raw: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class NewRow:
     """A row to be kept. ``by`` are its texts in columns that other files name it by."""
 

@@ -57,6 +57,10 @@ class Session:
         """The values that ``grants.visible`` asks for."""
         return {"me": context.agency, "admin": context.admin, "now": time.time_ns() // 1000}
 
+    def promise(self) -> None:
+        """Somebody will be told when this unit is on disk: it is counted as stored then."""
+        self.link.promised = True
+
     def flush(self) -> None:
         """Write what waits."""
         self.link.flush()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.errors import Conflict
 from gateway.model import Subscriber
-from gateway.store.engine import transaction_number
+from gateway.store.dialects import transaction_number
 from gateway.store.link import Row, Statement, insert_into
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import delivery, subscriber, version
@@ -81,7 +81,10 @@ _MARK: Final = Statement(
     subscriber.update().where(_ID).values(status=sa.bindparam("to"), error=sa.bindparam("why"))
 )
 _TELL: Final = Statement(subscriber.update().where(_ID).values(told=sa.bindparam("at")), apart=True)
-_FENCE: Final = Statement(sa.select(subscriber.c.fence).where(_ID), apart=True)
+# Locked, so that no lease is given before what was written by this fence is there.
+_FENCE: Final = Statement(
+    sa.select(subscriber.c.fence).where(_ID).with_for_update(key_share=True), apart=True
+)
 _EMPTY: Final = Statement(delivery.delete().where(delivery.c.subscriber == sa.bindparam("of")))
 _REMOVE: Final = Statement(subscriber.delete().where(_ID))
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.model import Context, Reference
 from gateway.store.asides import aside
-from gateway.store.engine import BINARY
+from gateway.store.dialects import BINARY
 from gateway.store.link import Statement, insert_into
 from gateway.store.rows import head, row, sheet
 from gateway.store.search.index import clean

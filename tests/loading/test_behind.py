@@ -61,7 +61,7 @@ def test_what_it_came_to_is_kept_and_its_files_are_not(
     (file,) = over.asked["summary"]["files"]
     assert (file["new"], file["aside"]) == (1, 1)
     assert len(find("Patient")) == 1
-    assert [path.name for path in folder.iterdir()] == ["job.json"]
+    assert {path.name for path in folder.iterdir()} == {"job.json", "lock"}
     with pytest.raises(NotFound):
         pipeline.operations.jobs.get(Context("pantry", "test"), job.id, "load")
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from gateway.model import Event
 from gateway.store import Hub, Transaction, engine, open_hub
 from gateway.store.commit import start
 from tests.store.groups import held, outcome
-from tests.store.samples import CLINIC, create, ids, patient, search
+from tests.store.samples import CLINIC, create, ids, patient, search, update
 
 WRITER = Path(__file__).with_name("writer.py")
 
@@ -107,6 +108,67 @@ def test_a_unit_that_swallows_a_failed_statement_is_not_committed(hub: Hub) -> N
         hub.write(unit)
     assert search(hub, CLINIC, "Patient").total == 0
     create(hub, CLINIC, patient("q"))
+
+
+def test_a_race_that_a_unit_swallows_is_run_again(postgres_url: str) -> None:
+    """Whatever catches it: the unit saw what is no more."""
+    hub, tries = open_hub(postgres_url), [0]
+    create(hub, CLINIC, patient("p"))
+    other = open_hub(postgres_url)
+
+    def unit(tx: Transaction) -> str:
+        tries[0] += 1
+        tx.current("Patient", "p")
+        if tries[0] == 1:
+            update(other, CLINIC, patient("p", gender="other"))
+        try:
+            with tx.savepoint():
+                tx.put(CLINIC, patient("p", gender="female"), interaction="update")
+        except Exception:  # noqa: BLE001 - as what keeps a message whatever became of it
+            return "swallowed"
+        return "done"
+
+    assert hub.write(unit) == "done"
+    assert tries == [2]
+    other.close()
+    hub.close()
+
+
+def test_a_hub_that_could_not_write_says_so_until_it_can(file_hub: Hub) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    create(file_hub, CLINIC, patient("before"))
+    assert file_hub.writable()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        assert file_hub.writable()  # nobody has tried
+        with pytest.raises(Unavailable):
+            create(file_hub, CLINIC, patient("a"))
+        assert not file_hub.writable()
+        assert not file_hub.writable()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file_hub.writable()
+
+
+def test_a_role_that_would_not_wait_for_the_disk_waits(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        name = server.info.dbname
+        server.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    made = engine.open_engine(postgres_url)
+    asked = sa.text("SHOW synchronous_commit")
+    for each in (made.writes, made.reads):
+        with each.connect() as connection:
+            assert connection.scalar(asked) == "on"
+            connection.rollback()
+            assert connection.scalar(asked) == "on"
+    made.close()
+
+
+def test_a_server_that_does_not_sync_is_told_of(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_hub(postgres_url).close()  # the tests' own has fsync off
+    assert "the server has fsync off" in caplog.text
 
 
 def test_a_cancelled_unit_is_not_run(file_hub: Hub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -117,3 +118,24 @@ def test_the_log_of_a_new_connection_is_another_file(file_hub: Hub, sqlite_url: 
     create(file_hub, CLINIC, patient("again"))
     file_ = file_hub._committer._disk._file  # type: ignore[attr-defined]
     assert Path(f"/proc/self/fd/{file_}").readlink() == log
+
+
+def test_what_an_ended_process_left_in_the_log_is_not_built_on(
+    file_hub: Hub, sqlite_url: str, tmp_path: Path
+) -> None:
+    """Its last sync may have failed, and a later one wouldn't say so (fsync tells it once)."""
+    left = tmp_path / "left"
+    left.mkdir()
+    for path in tmp_path.glob("gateway.sqlite*"):
+        shutil.copy(path, left / path.name)
+    assert (left / "gateway.sqlite-wal").stat().st_size
+    command = sqlite3.connect(left / "gateway.sqlite")  # else SQLite empties it at the first close
+    command.execute("SELECT * FROM hub").fetchall()
+    hub = open_hub(f"sqlite:///{left / 'gateway.sqlite'}")
+    create(hub, CLINIC, patient("second"))
+    command.close()
+    alone = sqlite3.connect(f"file:{left / 'gateway.sqlite'}?immutable=1", uri=True)
+    held = {id for (id,) in alone.execute("SELECT id FROM resource WHERE type = 'Patient'")}
+    alone.close()
+    hub.close()
+    assert "first" in held

@@ -10,6 +10,7 @@ from gateway.errors import Unavailable
 from gateway.model import Delivery, Event, Grant, Stored, Subscriber
 from gateway.store import Hub, Transaction, open_hub
 from gateway.store.hub import Ask
+from tests.store import plans
 from tests.store.samples import CLINIC, PANTRY, advance, create, patient, task, update
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -297,3 +298,16 @@ def test_any_number_of_successes_is_noted_at_once(hub: Hub) -> None:
     with hub.read() as reader:
         sent = reader.deliveries(subscriber="s", outcome="delivered", count=100)
     assert {each.attempts for each in sent} == {1}
+
+
+def test_what_was_read_isnt_read_again_to_find_what_is_new(sqlite_url: str) -> None:
+    """SQLite compares pairs by an index on their first column alone."""
+    hub = open_hub(sqlite_url)
+    seen = plans.watched(hub)
+    add(hub, subscriber())
+    create(hub, CLINIC, task("a"))
+    assert advance(hub, "s", every) == 1
+    read = [each for each in seen if "FROM version JOIN" in each[0]]
+    (line,) = {line for each in read for line in plans.plan(hub, *each) if "version_log" in line}
+    assert line.endswith("version_log (type=? AND xid=? AND sequence>?)")
+    hub.close()

@@ -116,3 +116,47 @@ def test_who_is_referred_to_is_who_is_found() -> None:
         for _ in range(2):
             each = referral(*performers)
             assert unordered(ready(each)) == unordered(whole(each))
+
+
+def provenance(targets: list[str]) -> Resource:
+    return {
+        "resourceType": "Provenance",
+        "id": "one",
+        "target": [{"reference": each} for each in targets],
+        "recorded": "2026-01-01T00:00:00Z",
+        "agent": [{"who": {"reference": "Organization/one"}}],
+    }
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("odd", [[], ["#inside"], ["urn:uuid:one"], ["Patient/no-uuid"]])
+def test_a_list_of_references_is_what_each_of_them_is(odd: list[str], repeated: bool) -> None:
+    types = ("Patient", "Observation", "Patient", "Task")
+    for _ in range(2):
+        targets = [f"{type}/{uuid4()}" for type in types] + odd
+        made = provenance(targets + targets[:2] * repeated)
+        assert unordered(ready(made)) == unordered(whole(made))
+
+
+def test_a_list_with_a_reference_that_is_none_is_refused() -> None:
+    ready(provenance([f"Patient/{uuid4()}", f"Task/{uuid4()}"]))
+    made = provenance([f"Patient/{uuid4()}", f"Task/{uuid4()}"])
+    made["target"].append({"reference": 7})
+    with pytest.raises(InvalidResource):
+        ready(made)
+
+
+def test_identifiers_are_what_each_would_be_whatever_their_numbers() -> None:
+    typed = {"type": {"coding": [{"system": "urn:t", "code": "MR"}]}}
+    numbers = ("1", "2", "a.b-c", "with blanks", "", "x" * 500, "nul\0", "Zoë", "1")
+    for number in numbers:
+        given = [{"system": "urn:a", "value": number}, {**typed, "value": f"{number}7"}]
+        for some in (given, given[:1], [{"system": "urn:a"}, *given], [given[0], given[0]]):
+            made = {"resourceType": "Organization", "id": "one", "identifier": some}
+            try:
+                expected = whole(gates.check(made, models=False))
+            except InvalidResource:
+                with pytest.raises(InvalidResource):
+                    ready(made)
+            else:
+                assert unordered(ready(made)) == unordered(expected), number

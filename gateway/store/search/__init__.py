@@ -12,5 +12,6 @@ late          rows that are made before the first search for them, not when writ
 order, marks  sorting, and where a page starts, onwards or back
 including     what a page brings with it
 statements    what a search runs, compiled once a shape; the ways to a page
+alike         whose records may be a described person's
 searches      all of it as a Reader's ``search``
 """

@@ -35,19 +35,22 @@ def chosen(conditions: Sequence[Condition]) -> Condition | None:
     return min((c for c in conditions if _can_start(c)), key=breadth, default=None)
 
 
-def others(conditions: Sequence[Condition]) -> list[int]:
+def others(types: Sequence[str], conditions: Sequence[Condition]) -> list[int]:
     """What else a search might start from, where the guess finds much: what is sought by a value.
 
     By their places among the conditions.
     """
     start = chosen(conditions)
-    return [n for n, one in enumerate(conditions) if one is not start and _is_sought(one)]
+    return [n for n, one in enumerate(conditions) if one is not start and _is_sought(types, one)]
 
 
-def _is_sought(condition: Condition) -> bool:
+def _is_sought(types: Sequence[str], condition: Condition) -> bool:
     """Whether counting what it finds, up to some, costs no more than these."""
     if not isinstance(condition, Criterion) or condition.modifier not in ("", "exact"):
         return False
+    if is_of_a_moment(types, condition):  # a day of birth, for one
+        times: tuple[Any, ...] = condition.values
+        return all(value.prefix == "eq" for value in times)
     if condition.param in COLUMNS or condition.kind not in ("token", "reference", "string", "uri"):
         return False
     values: tuple[Any, ...] = condition.values

@@ -25,7 +25,7 @@ from gateway.fhir.query import (
     Sort,
     Words,
 )
-from gateway.fhir.search_parameters import APART, COLUMNS, hides
+from gateway.fhir.search_parameters import APART, COLUMNS, filed, hides
 from gateway.store import tables
 from gateway.store.grants import owned, visible
 from gateway.store.search import places, words
@@ -38,7 +38,7 @@ from gateway.store.search.comparisons import (
     updated_ends,
     values,
 )
-from gateway.store.search.index import TABLE, param_key
+from gateway.store.search.index import TABLE, param_key, param_keys
 from gateway.store.search.shapes import bind
 from gateway.store.tables import resource
 
@@ -65,11 +65,16 @@ class Looked:
 
     def keys(self, param: str) -> list[int]:
         """What a parameter's rows are filed under."""
-        return [param_key(type, param) for type in self.types]
+        return [key for type in self.types for key in param_keys(type, param)]
 
     def apart(self, param: str) -> list[int]:
         """What those of its rows are filed under that only the owner's search reads."""
-        return [param_key(type, APART + param) for type in self.types if hides(type, param)]
+        return [
+            param_key(type, APART + name)
+            for type in self.types
+            if hides(type, param)
+            for name in filed(type, param)
+        ]
 
 
 def another(type: str) -> Looked:
@@ -169,7 +174,7 @@ def _from_source(looked: Looked, has: Has) -> Keys:
 
 def _referred(type: str, has: Has) -> sa.Select[int]:
     source, rows, to = another(has.type), tables.reference.alias(), another(type)
-    filed = [param_key(has.type, has.param)]
+    filed = param_keys(has.type, has.param)
     return (
         sa.select(to.row.c.key)
         .select_from(
@@ -217,8 +222,8 @@ def _in_compartment(one: Compartment, rows: sa.FromClause) -> Sql:
             rows.c.target.in_([id, bind(one.url, "equal")]),
             among(rows.c.type, [one.type, ""]),
         )
-    filed = [param_key(type, param) for type, param in one.params]
-    return sa.and_(target, among(rows.c.param, filed))
+    filed = {key for type, param in one.params for key in param_keys(type, param)}
+    return sa.and_(target, among(rows.c.param, sorted(filed)))
 
 
 # --- of one resource -----------------------------------------------------------------------------

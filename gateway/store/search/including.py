@@ -16,12 +16,12 @@ from gateway.errors import InvalidSearch
 from gateway.fhir.elements import resource_types
 from gateway.fhir.expressions import LITERAL
 from gateway.fhir.query import Include, Query
-from gateway.fhir.search_parameters import APART, parameters
+from gateway.fhir.search_parameters import APART, filed, parameters
 from gateway.store import tables
 from gateway.store.grants import owned, visible
 from gateway.store.link import Row
 from gateway.store.resources import CURRENT, STORED
-from gateway.store.search.index import equal_text, param_key
+from gateway.store.search.index import equal_text, param_key, param_keys
 from gateway.store.tables import resource
 
 MOST: Final = 2000
@@ -123,14 +123,18 @@ def _is_called(url: str, target: str) -> sa.ColumnElement[bool]:
     name, bar, number = url.partition("|")
     uri, token = tables.uri, tables.token
     of = (
-        uri.c.param.in_([param_key(type, "url") for type in types]),
+        uri.c.param.in_([key for type in types for key in param_keys(type, "url")]),
         uri.c.value == equal_text(name),
     )
     named = resource.c.key.in_(sa.select(uri.c.resource).where(*of))
     if not bar:
         return named
-    filed = token.c.param.in_([param_key(type, "version") for type in types])
-    same = (filed, token.c.code == equal_text(number), token.c.resource == resource.c.key)
+    versions = [key for type in types for key in param_keys(type, "version")]
+    same = (
+        token.c.param.in_(versions),
+        token.c.code == equal_text(number),
+        token.c.resource == resource.c.key,
+    )
     one: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(token).where(*same)
     return sa.and_(named, one.correlate(resource).exists())
 
@@ -194,7 +198,14 @@ def _readable(rows: sa.Table, types: set[str], param: str) -> sa.ColumnElement[b
 
 def _params(types: Iterable[str], param: str) -> tuple[list[int], list[int]]:
     """The keys of a parameter of types: of what all see, and of what an owner alone does."""
-    named = sorted({(type, code) for type in types for code in _references(type, param)})
+    named = sorted(
+        {
+            (type, name)
+            for type in types
+            for code in _references(type, param)
+            for name in filed(type, code)
+        }
+    )
     apart = [param_key(type, APART + code) for type, code in named if type == "Patient"]
     return [param_key(type, code) for type, code in named], apart
 

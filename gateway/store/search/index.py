@@ -25,6 +25,7 @@ from gateway.fhir.rows import (
     TokenRow,
     UriRow,
 )
+from gateway.fhir.search_parameters import filed as filed_names
 from gateway.store import tables
 from gateway.store.link import Statement, insert_into
 
@@ -44,8 +45,8 @@ TABLE: Final[dict[Kind, sa.Table]] = {
 TABLES: Final = tuple(TABLE.values())
 """In the order of the bits of ``resource.kinds``: it may only be added to."""
 
-REFERENCES: Final = TABLES.index(TABLE["reference"])
-"""The place of the rows whose second column is what is referred to: an id, or a URL."""
+NAMED: Final = frozenset(TABLES.index(TABLE[kind]) for kind in ("token", "reference"))
+"""The places of the rows whose second column is a code, or what is referred to: an id, a URL."""
 
 Rows = dict[int, list[tuple[Any, ...]]]
 """By place in TABLES, each row once and without its resource's key."""
@@ -64,6 +65,11 @@ def hashed(text: str) -> int:
 def param_key(type_: str, param: str) -> int:
     """What a parameter of a type is filed under."""
     return hashed(f"{type_}.{param}")
+
+
+def param_keys(type_: str, param: str) -> list[int]:
+    """What a parameter finds by: its own rows, or those of others that say the same."""
+    return [param_key(type_, each) for each in filed_names(type_, param)]
 
 
 def equal_text(text: str) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT th
 
 from gateway.fhir.json import loads
 from gateway.fhir.query import Late
-from gateway.store.engine import settled_below
+from gateway.store.dialects import BEFORE_ALL, later_than, settled_below
 from gateway.store.link import Statement
 from gateway.store.search import index, words
 from gateway.store.session import Session
@@ -52,7 +52,6 @@ class Batch:
     settled: Place | None
 
 
-_ORDER: Final = sa.tuple_(version.c.xid, version.c.sequence)
 _PLACE: Final = Statement(
     sa.select(places.c.xid, places.c.sequence).where(places.c.name == sa.bindparam("name"))
 )
@@ -72,7 +71,12 @@ _UNMADE: Final = Statement(
     )
     .where(
         version.c.type == sa.bindparam("type"),
-        sa.tuple_(sa.bindparam("xid"), sa.bindparam("sequence")) < _ORDER,
+        later_than(
+            version.c.xid,
+            version.c.sequence,
+            sa.bindparam("xid", type_=sa.BigInteger()),
+            sa.bindparam("sequence", type_=sa.BigInteger()),
+        ),
     )
     .order_by(version.c.xid, version.c.sequence)
     .limit(sa.bindparam("count"))
@@ -113,7 +117,7 @@ class Lates(Session):
 
     def _place(self, late: Late) -> Place:
         row = self.link.one(_PLACE, {"name": late.name})
-        return (row[0], row[1]) if row else (-1, -1)
+        return (row[0], row[1]) if row else (BEFORE_ALL, -1)
 
 
 def _made(late: Late, key: int, number: int, body: bytes) -> Made:

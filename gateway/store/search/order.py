@@ -87,7 +87,7 @@ def is_streamed(looked: Looked, sorts: Sequence[Sort]) -> bool:
     sort = sorts[0]
     if sort.param in COLUMNS:
         return True
-    if sort.kind not in _REST or looked.apart(sort.param):
+    if sort.kind not in _REST or looked.apart(sort.param) or len(looked.keys(sort.param)) > 1:
         return False
     return _names(looked, sort) != ("high",)
 

@@ -156,7 +156,7 @@ class Searches(Session):
         found = self._candidates(context, shape, values, limit)
         if found < limit:
             return _Plan("start", is_broad=found >= FEW)
-        for lead in others(shape.criteria)[:_TRIED] if found else ():
+        for lead in others(shape.types, shape.criteria)[:_TRIED] if found else ():
             if self._candidates(context, replace(shape, lead=lead), values, FEW) < FEW:
                 return _Plan("start", lead)
         if not context.admin and self._sees_few(context, shape):

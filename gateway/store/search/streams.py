@@ -75,7 +75,7 @@ def _is_of_one_parameter(start: Condition | None, looked: Looked) -> TypeGuard[C
     """Whether all rows to start from are of one."""
     if not isinstance(start, Criterion) or len(looked.types) > 1:
         return False
-    return not looked.apart(start.param)
+    return len(looked.keys(start.param)) == 1 and not looked.apart(start.param)
 
 
 def _once(start: Criterion, rows: sa.FromClause) -> list[Sql] | None:

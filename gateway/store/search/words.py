@@ -14,7 +14,7 @@ from gateway.fhir.least import least
 from gateway.fhir.query import Words
 from gateway.fhir.words import content, narrative
 from gateway.model import Resource
-from gateway.store.engine import says, word_list
+from gateway.store.dialects import says, word_list
 from gateway.store.grants import owned
 from gateway.store.link import Statement
 from gateway.store.search.shapes import bind
