@@ -1,6 +1,6 @@
 """An MLLP server that answers AA and does nothing else: the ceiling that the bench compares with.
 
-``python tests/bench/ack_only.py PORT``
+``python -m tests.bench.ack_only PORT``
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many new resources into an empty hub, fast: rows in the order of their tables, indexes at last.
+"""Many new resources into a hub, fast: rows in the order of their tables, indexes at last.
 
 What is written is what ``Transaction.put`` writes, made by the same code; but nobody has what is
 written already, so nothing is asked. On SQLite search rows wait in a file beside until all are
@@ -36,7 +36,7 @@ Rows = dict[Statement, list[tuple[Any, ...]]]
 
 
 def fill(hub: Hub, full: int, made: Iterable[tuple[Context, Resource]]) -> None:
-    """Put ``full`` resources, none of which is there."""
+    """Put ``full`` more resources, none of which is there."""
     indexes = [each for table in BULKY for each in table.indexes] if full > GROUP else []
     with hub._engine.writes.begin() as connection:
         for each in indexes:
@@ -109,8 +109,22 @@ def _put(
             stage.executemany(f"INSERT INTO {table.name} VALUES ({marks})", some)
     for statement, some in rows.items():
         some.sort()
-        transaction.link.later(statement, some)
+        if stage is None:
+            _copy(transaction, statement, some)
+        else:
+            transaction.link.later(statement, some)
     transaction.link.flush()
+
+
+def _copy(transaction: Transaction, statement: Statement, rows: list[tuple[Any, ...]]) -> None:
+    """PostgreSQL's own way for many rows."""
+    core: Any = statement._core
+    names = [column.key for column in core._values] if core._values else []
+    columns = ", ".join(names)
+    driver: Any = transaction.link.connection.connection.dbapi_connection
+    with driver.cursor().copy(f"COPY {core.table.name} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 def _add(transaction: Transaction, context: Context, made: Resource, rows: Rows) -> None:

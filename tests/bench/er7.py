@@ -1,4 +1,4 @@
-"""What reading a message costs: ``python tests/bench/er7.py``, one run, ratios side by side.
+"""What reading a message costs, beside a bare split, python-hl7 and hl7apy.
 
 The message is a REF^I12 of about 3 kB. "bare split" is the floor: cut at every delimiter that the
 reads need, nothing else. Figures are the best of several rounds, in microseconds a message.
@@ -6,20 +6,17 @@ reads need, nothing else. Figures are the best of several rounds, in microsecond
 
 from __future__ import annotations
 
-import sys
 import timeit
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from time import process_time
 
 import hl7
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.parser import parse_message
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
-
 from gateway.parse.er7 import parse
+from tests.bench.run import Size
+from tests.bench.table import Figure
 
 REFERRAL = "\r".join(
     [
@@ -114,26 +111,17 @@ def microseconds(run: Callable[[], object], times: int) -> float:
     return min(timeit.repeat(run, number=times, repeat=5, timer=process_time)) / times * 1e6
 
 
-def costs() -> dict[str, float]:
-    """Microseconds a message, the floor first; all of them read the same texts."""
+def figures(size: Size) -> Iterator[Figure]:
+    """Microseconds a message; all of them read the same texts."""
     assert ours() == bare() == oracle() == python_hl7()
-    return {
-        "bare split": microseconds(bare, 2000),
-        "gateway.parse.er7": microseconds(ours, 2000),
-        "parse only": microseconds(lambda: parse(REFERRAL), 2000),
-        "python-hl7": microseconds(python_hl7, 100),
-        "hl7apy, tolerant": microseconds(oracle, 3),
+    many, few = size.repeats * 100, size.repeats * 5
+    floor, cost = microseconds(bare, many), microseconds(ours, many)
+    peers = {
+        "hl7apy": microseconds(oracle, max(1, size.repeats // 10)),
+        "python-hl7": microseconds(python_hl7, few),
     }
-
-
-def main() -> None:
-    rows = costs()
-    floor = rows["bare split"]
-    print(f"REF^I12, {len(REFERRAL)} bytes, {len(READS)} reads")
-    print(f"{'':20}{'µs/message':>12}{'x floor':>10}")
-    for name, cost in rows.items():
-        print(f"{name:20}{cost:12.1f}{cost / floor:10.1f}")
-
-
-if __name__ == "__main__":
-    main()
+    parsing = f"parse alone {microseconds(lambda: parse(REFERRAL), many):.0f} µs"
+    work = "er7: parse + 25 fields, REF^I12 of 3 kB"
+    yield Figure(work, cost, "µs", floor, "bare split", "≤ 100", parsing)
+    for name, peer in peers.items():
+        yield Figure(work, cost, "µs", peer, name)

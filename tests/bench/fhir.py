@@ -1,40 +1,28 @@
-"""FHIR over HTTP, durable: ``python tests/bench/fhir.py``, one run, the budgets beside.
+"""FHIR over HTTP, durable: create, read, search and a transaction of 10, over a full hub.
 
-First what a search costs in the store over 10,000 resources (``--large``: 1,000,000), with the
-index that its plan goes by; then create, read, search and a transaction of 10 over HTTP on the same
-file, with 1 connection and with 32, beside ``floor.py`` on a file as full. Budgets are DESIGN's,
-section 10; "of it" is figure over budget: 1 and more is met. ``--keep FOLDER`` leaves what was
-filled there and uses it again, with what was written over HTTP, of which the other agency sees
-much. The gateway's processor time of a request stands below each figure: it says the same on a
-machine that has other things to do.
+With 1 connection and with 32, beside ``floor`` over a table as full; client, gateway and floor are
+processes of their own. The gateway's processor time of a request, its database's too, says the same
+on a machine that has other things to do.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import os
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
-
-from gateway.store import open_hub  # noqa: E402
-from tests.bench import searches  # noqa: E402
-from tests.bench.floor import INSERT, opened  # noqa: E402
-from tests.bench.floor import row as floor_row  # noqa: E402
-from tests.bench.scripts import figures, server  # noqa: E402
-from tests.bench.searches import AGENCY, CLINIC, OTHER, SYSTEM, keeper, patient, task  # noqa: E402
-from tests.bench.table import head, row  # noqa: E402
-from tests.process import SERVE, Process  # noqa: E402
+from tests.bench import machine, searches
+from tests.bench.floor import fill
+from tests.bench.floor import row as floor_row
+from tests.bench.run import Run
+from tests.bench.scripts import figures as told
+from tests.bench.scripts import server
+from tests.bench.searches import AGENCY, CLINIC, OTHER, SYSTEM, keeper, patient, task
+from tests.bench.table import RATE, Figure
+from tests.process import SERVE, Process
 
 CONNECTIONS = (1, 32)
 WARM_UP = 200
@@ -105,49 +93,54 @@ def kinds(key: str, full: int) -> dict[str, Make]:
     }
 
 
-def spent(pid: int) -> float:
-    """Seconds of processor time that a process has taken; 0 where the system doesn't tell."""
-    file = Path(f"/proc/{pid}/stat")
-    if not file.exists():
-        return 0.0
-    fields = file.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def figures(run: Run) -> Iterator[Figure]:
+    """Requests a second of each kind."""
+    full = run.size.resources
+    url = searches.filled(run, full)
+    bare, ours = (asyncio.run(measured(run, one)) for one in (floor(run), gateway(run, url)))
+    for (name, connections), found in ours.items():
+        beside = bare[name, connections]["rate"]
+        budget = BUDGETS.get(name, "") if connections > 1 else ""
+        more = f"p50 {found['p50']:.1f} p99 {found['p99']:.1f} ms, {found['cpu']:.0f} µs"
+        work = f"{name}, {connections} connections, {full:,} there"
+        yield Figure(work, found["rate"], RATE, beside, "bare app", budget, more, run.engine.name)
 
 
-async def measured(
-    port: int, key: str, pid: int, full: int, count: int, folder: Path
-) -> dict[tuple[str, int], dict[str, float]]:
+Serving = AbstractAsyncContextManager[tuple[int, str, int]]
+
+
+async def measured(run: Run, serving: Serving) -> dict[tuple[str, int], dict[str, float]]:
     """Each kind at each number of connections: the figures."""
     found = {}
-    file = folder / "requests.json"
-    at = 0
-    for name, make in kinds(key, full).items():
-        for connections in (0, *CONNECTIONS):
-            some = (count if connections > 1 else count // 4) // SLOWER.get(name, 1)
-            some = some if connections else WARM_UP // SLOWER.get(name, 1)
-            file.write_text(json.dumps([make(n) for n in range(at, at + some)]), encoding="utf-8")
-            at += some
-            before = spent(pid)
-            told = await figures("http_client.py", port, connections or 4, file)
-            told["cpu"] = (spent(pid) - before) / some * 1e6
-            assert not told["refused"], f"{name}: an answer wasn't 2xx"
-            if connections:
-                found[name, connections] = told
+    file = run.room("requests") / "requests.json"
+    async with serving as (port, key, pid):
+        at = 0
+        for name, make in kinds(key, run.size.resources).items():
+            for connections in (0, *CONNECTIONS):
+                count = _count(run, name, connections)
+                file.write_text(json.dumps([make(n) for n in range(at, at + count)]), "utf-8")
+                at += count
+                before = machine.spent(pid) + run.engine.spent()
+                one = await told("http_client", port, connections or 4, file)
+                took = machine.spent(pid) + run.engine.spent() - before
+                assert not one["refused"], f"{name}: an answer wasn't 2xx"
+                if connections:
+                    found[name, connections] = {**one, "cpu": took / count * 1e6}
     return found
 
 
-@asynccontextmanager
-async def gateway(folder: Path, full: int) -> AsyncIterator[tuple[int, str, int]]:
-    """A gateway over so many resources, once the searches of its file were timed.
+def _count(run: Run, name: str, connections: int) -> int:
+    """So many requests; with no connections, those of the warm-up."""
+    most = run.size.requests
+    some = (most if connections > 1 else most // 4) if connections else min(WARM_UP, most)
+    return max(1, some // SLOWER.get(name, 1))
 
-    Its port, a key and its process.
-    """
-    process = Process(folder, SERVE, {})
+
+@asynccontextmanager
+async def gateway(run: Run, url: str) -> AsyncIterator[tuple[int, str, int]]:
+    """A gateway over a hub: its port, a key and its process."""
+    process = Process(run.room("gateway"), SERVE, {"GATEWAY_DATABASE_URL": url})
     key, _ = process.join(AGENCY, OTHER)
-    hub = open_hub(process.database)
-    searches.fill(hub, full)
-    searches.show(hub, full)
-    hub.close()
     await process.start()
     try:
         yield process.port, key, process.pid
@@ -156,66 +149,15 @@ async def gateway(folder: Path, full: int) -> AsyncIterator[tuple[int, str, int]
 
 
 @asynccontextmanager
-async def floor(folder: Path, full: int) -> AsyncIterator[tuple[int, str, int]]:
+async def floor(run: Run) -> AsyncIterator[tuple[int, str, int]]:
     """The bare app over a table as full."""
-    file = folder / "floor.sqlite"
-    table = opened(str(file))
-    if not table.execute("SELECT 1 FROM r").fetchone():
-        table.execute("BEGIN")
-        table.executemany(INSERT, map(floor_row, filled(full)))
-        table.execute("COMMIT")
-    table.close()
-    async with server("floor.py", file) as port:
+    url = run.engine.database(run.room("floor"))
+    fill(url, map(floor_row, _everything(run.size.resources)))
+    async with server("floor", url) as port:
         yield port, "no", 0
 
 
-def filled(full: int) -> Iterator[dict[str, Any]]:
+def _everything(full: int) -> Iterator[dict[str, Any]]:
     for number in range(full // 2):
         yield patient(number)
         yield task(number)
-
-
-@contextmanager
-def room(kept: Path | None) -> Iterator[Path]:
-    """A folder to fill: one for a while, or the one to keep."""
-    if kept is None:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    else:
-        kept.mkdir(parents=True, exist_ok=True)
-        yield kept
-
-
-async def wire(full: int, count: int, keep: Path | None) -> None:
-    """Over HTTP, in processes of their own."""
-    head()
-    serving: tuple[Callable[[Path, int], AbstractAsyncContextManager[tuple[int, str, int]]], ...]
-    serving = (floor, gateway)
-    results = []
-    for one in serving:
-        with room(keep) as folder:
-            async with one(folder, full) as (port, key, pid):
-                results.append(await measured(port, key, pid, full, count, folder))
-    bare, ours = results
-    for (name, connections), told in ours.items():
-        base = bare[name, connections]["rate"]
-        beside = f"floor {base:.0f}: {base / told['rate']:.1f} x as fast"
-        budget = BUDGETS.get(name, "") if connections > 1 else ""
-        row(f"{name}, {connections} connections", told["rate"], "/s", beside, budget)
-        row("  p50, p99", told["p50"], "ms", f"{told['p99']:.1f} ms")
-        row("  processor time of one", told["cpu"], "µs")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=4000)
-    parser.add_argument("--resources", type=int, default=10_000)
-    parser.add_argument("--large", action="store_true", help="1,000,000 resources")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER")
-    options = parser.parse_args()
-    full = 1_000_000 if options.large else options.resources
-    asyncio.run(wire(full, options.requests, options.keep))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,12 @@
 """Microseconds a resource: the gates, beside orjson.loads as the floor. Prints, asserts nothing.
 
-``python tests/bench/gates.py`` from the checkout.
+``python -m tests.bench.gates``.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
 import orjson
 

@@ -1,14 +1,12 @@
-"""HMIS CSV into the hub and out again: ``python tests/bench/hmis.py --clients 100000``, one run.
+"""HMIS CSV into the hub and out again: rows a second, processor time a row, memory.
 
 A generated export of all files (``hmis_export``; 100,000 clients are 3.7 million rows) is read by
-Python's csv module, loaded into a new hub on SQLite, loaded again, and exported. Rows a second,
-processor time a row, and the peak memory of the loading process and of the translators beside it.
-``--folder`` loads an export that is there already.
+Python's csv module, loaded into a new hub, loaded again, and exported. ``python -m tests.bench.hmis
+FOLDER URL`` loads one that is there, and tells as JSON.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gc
 import json
@@ -18,65 +16,52 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
-
-from gateway.app import opened  # noqa: E402
-from gateway.model import Context  # noqa: E402
-from gateway.rows import lying  # noqa: E402
-from gateway.settings import Settings  # noqa: E402
-from tests.bench.hmis_export import generate  # noqa: E402
-from tests.bench.table import head, row  # noqa: E402
+from gateway.app import opened
+from gateway.model import Context
+from gateway.rows import lying
+from gateway.settings import Settings
+from tests.bench.hmis_export import generate
+from tests.bench.machine import ROOT
+from tests.bench.run import Run
+from tests.bench.table import RATE, Figure
 
 AGENCY = "harbor-shelter"
+YEAR = "2026"
 BUDGET = 4_000
 MEGA = 2**20
 
 
-def main() -> None:
-    """Make an export, if none is given, and measure."""
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--clients", type=int, default=300)
-    told.add_argument("--year", default="2026")
-    told.add_argument("--seed", type=int, default=1)
-    told.add_argument("--folder", type=Path)
-    told.add_argument("--load", type=Path, help="(what this starts itself: load, and tell as JSON)")
-    asked = told.parse_args()
-    if asked.load:
-        print(json.dumps(loaded(asked.load, asked.year)))
-        return
-    with tempfile.TemporaryDirectory(prefix="hmis-") as made:
-        folder = asked.folder or Path(made)
-        if asked.folder is None:
-            generate(folder, asked.clients, asked.year, asked.seed)
-            print(f"{asked.clients:,} clients, FY{asked.year}, seed {asked.seed}")
-        measure(folder, asked.year)
-
-
-def measure(folder: Path, year: str) -> None:
+def figures(run: Run) -> Iterator[Figure]:
     """The floor here, ours in a process of its own, so that memory is its alone."""
+    folder, name = run.room("hmis"), run.engine.name
+    generate(folder, run.size.clients, YEAR, seed=1)
     count, floor = read(folder)
-    print(f"{count:,} rows")
-    head()
-    command = [sys.executable, __file__, "--load", str(folder), "--year", year]
+    before = run.engine.spent()
+    ours = _apart(folder, run.engine.database(run.room("hub")))
+    server = run.engine.spent() - before
+    bare, rate = count / floor, count / ours["first"]
+    cpu = [ours["cpu"], ours["beside"], *([server] if server else [])]
+    more = " + ".join(f"{each / count * 1e6:.0f}" for each in cpu) + " µs a row"
+    work = f"HMIS rows into the hub, {count:,}"
+    yield Figure(work, rate, RATE, bare, "csv.reader", f"≥ {BUDGET}", more, name)
+    yield Figure(
+        "HMIS again, unchanged", count / ours["again"], RATE, bare, "csv.reader", "", "", name
+    )
+    yield Figure("HMIS export", count / ours["export"], RATE, bare, "csv.reader", "", "", name)
+    early, late = ours["early"] / MEGA, ours["late"] / MEGA
+    work, more = "HMIS memory, second half", f"a translator {ours['children'] / MEGA:.0f} MB"
+    yield Figure(work, late, "MB", early, "first half", "", more, name)
+
+
+def _apart(folder: Path, url: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.bench.hmis", str(folder), url]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    ours = json.loads(done.stdout.splitlines()[-1])
-    rate = count / ours["first"]
-    row("csv.reader: the same files", count / floor, "/s")
-    row("into the hub", rate, "/s", f"1/{count / floor / rate:.0f} of csv", f"≥ {BUDGET}")
-    row("  processor time, loading", ours["cpu"] / count * 1e6, "µs")
-    row("  processor time, translators", ours["beside"] / count * 1e6, "µs")
-    row("again, unchanged", count / ours["again"], "/s")
-    row("export", count / ours["export"], "/s")
-    grown = ours["late"] / ours["early"]
-    beside = f"second half {grown:.2f} x the first"
-    row("peak memory, loading", ours["peak"] / MEGA, "MB", beside)
-    row("peak memory, the largest translator", ours["children"] / MEGA, "MB")
-    print(f"set aside {ours['aside']}, resources {ours['resources']:,}")
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 def read(folder: Path) -> tuple[int, float]:
@@ -88,17 +73,17 @@ def read(folder: Path) -> tuple[int, float]:
     return count, time.perf_counter() - began
 
 
-def loaded(folder: Path, year: str) -> dict[str, Any]:
+def loaded(folder: Path, url: str) -> dict[str, Any]:
     """Load twice and export, and tell how long each took and what it needed."""
     with tempfile.TemporaryDirectory(prefix="hub-") as place:
-        settings = Settings(data_dir=Path(place))
+        settings = Settings(data_dir=Path(place), database_url=url)
         with opened(settings) as pipeline:
             pipeline.add_agency(AGENCY, None)
             context = Context(AGENCY, "bench")
             memory = Memory()
             gc.collect()
             gc.freeze()  # as ``gateway load`` does
-            gc.set_threshold(50_000, 20, 100)
+            gc.set_threshold(500_000, 20, 100)
             seconds, tallies, cpu = [], [], []
             for _ in range(2):
                 began, spent = time.perf_counter(), spending()
@@ -109,7 +94,7 @@ def loaded(folder: Path, year: str) -> dict[str, Any]:
                 tallies.append(tally)
                 memory.stop()
             began = time.perf_counter()
-            pipeline.exports.hmis(AGENCY, year, Path(place) / "out.zip")
+            pipeline.exports.hmis(AGENCY, YEAR, Path(place) / "out.zip")
             export = time.perf_counter() - began
     made = sum(count["created"] for count in tallies[0].resources.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -154,4 +139,4 @@ class Memory:
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(loaded(Path(sys.argv[1]), sys.argv[2])))

@@ -1,6 +1,6 @@
 """The bench of FHIR's client: raw HTTP/1.1 requests, sent as they stand in a file.
 
-``python tests/bench/http_client.py PORT CONNECTIONS FILE`` reads a JSON list of texts, and prints a
+``python -m tests.bench.http_client PORT CONNECTIONS FILE`` reads a JSON list of texts, and prints a
 line of JSON: requests a second, p50 and p99 in milliseconds, and how many answers weren't 2xx.
 """
 
@@ -10,9 +10,6 @@ import json
 import re
 import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
 from tests.bench.load import run
 

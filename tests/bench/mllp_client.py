@@ -1,6 +1,6 @@
 """The bench's client: many connections, one message in flight on each, in one light process.
 
-``python tests/bench/mllp_client.py PORT CONNECTIONS MESSAGES PREFIX SAMPLE`` prints a line of
+``python -m tests.bench.mllp_client PORT CONNECTIONS MESSAGES PREFIX SAMPLE`` prints a line of
 JSON: messages a second, p50 and p99 in milliseconds, and how many answers weren't AA.
 """
 
@@ -13,9 +13,6 @@ import sys
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.pop(1)  # this folder, whose fhir.py would hide the library
 
 from tests.bench.load import run
 

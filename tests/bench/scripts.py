@@ -1,4 +1,4 @@
-"""The benches' own clients and servers, each a script in a process of its own."""
+"""The benches' own clients and servers, each a module in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from tests.process import free_port
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 async def figures(client: str, *arguments: object) -> dict[str, float]:
     """Run a client; the line of JSON that it prints."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / client), *map(str, arguments), stdout=asyncio.subprocess.PIPE
+        *_command(client, *arguments), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, "the client failed"
@@ -29,14 +29,17 @@ async def figures(client: str, *arguments: object) -> dict[str, float]:
 async def server(script: str, *arguments: object) -> AsyncIterator[int]:
     """A server, ``SCRIPT PORT ARGUMENTS``, while it is used: its port."""
     port = free_port()
-    command = (sys.executable, str(HERE / script), str(port), *map(str, arguments))
-    process = await asyncio.create_subprocess_exec(*command)
+    process = await asyncio.create_subprocess_exec(*_command(script, port, *arguments), cwd=ROOT)
     try:
         await _listens(port)
         yield port
     finally:
         process.terminate()
         await process.wait()
+
+
+def _command(script: str, *arguments: object) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"tests.bench.{script}", *map(str, arguments))
 
 
 async def _listens(port: int) -> None:

@@ -1,19 +1,17 @@
 """What a search costs in the store, and the index that its plan goes by.
 
-``python -m tests.bench.searches RESOURCES [URL]``. Half are patients, twenty of a name, half Tasks,
-one for each; a second agency keeps a handful of its own among them. They are filled through the
-store in bulk; a database that is as full already is measured as it is. Figures are the medians of
-rounds, processor time, one reader.
+Half of the resources are patients, twenty of a family, half Tasks, one for each; a second agency
+keeps a handful of its own among them. They are filled through the store in bulk. Figures are means
+of rounds, processor time of one reader and its database.
 """
 
 from __future__ import annotations
 
 import re
-import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
 from urllib.parse import parse_qsl
 from uuid import NAMESPACE_OID, uuid5
 
@@ -24,7 +22,8 @@ from gateway.model import Context, Resource
 from gateway.store import Hub, open_hub
 from gateway.store.tables import resource
 from tests.bench import bulk
-from tests.bench.table import head, row
+from tests.bench.run import Run
+from tests.bench.table import Figure
 from tests.store import plans
 
 AGENCY, OTHER = "cedar-general", "food-bank"
@@ -32,8 +31,21 @@ CLINIC, BANK = Context(AGENCY, "bench"), Context(OTHER, "bench")
 SYSTEM = "urn:oid:2.16.840.1.113883.3.9999.1"
 NAMESAKES = 20
 FEW = 40
-ROUNDS, ENOUGH = 200, 0.5
-"""At most so many rounds of a search, and no more after so many seconds."""
+WARM_UP = 6
+"""Searches before the first that counts: then a statement is prepared on PostgreSQL, too."""
+
+ENOUGH = 0.5
+"""No more rounds of a search after so many seconds."""
+
+GIVEN = (
+    *("Ana", "Ben", "Cora", "Dan", "Eva", "Finn", "Gia", "Hugo", "Ines", "Jon", "Kira", "Liam"),
+    *("Mia", "Nils", "Ola", "Paul", "Rosa", "Sam", "Tara", "Uma", "Vera", "Will", "Yara", "Zoe"),
+    *("Abel", "Bea", "Carl", "Dina", "Emil", "Fay", "Gus", "Hana", "Ivan", "Jana", "Kurt", "Lea"),
+    *("Max", "Nora", "Otto", "Pia", "Raul", "Sara", "Theo", "Ulla", "Vito", "Wanda", "Xena"),
+    *("Yves", "Adam", "Bibi", "Cleo", "Dora", "Eli", "Flora", "Gina", "Hank"),
+)
+INITIALS, VOWELS = "BDFGHKLMNRST", "aeio"
+DAYS = 25_000
 
 STATES = ("requested", "accepted", "in-progress", "completed")
 
@@ -41,8 +53,8 @@ SEARCHES = {
     "by _id": "Patient?_id={id}",
     "by system|value": "Patient?identifier={system}|{n}",
     "by value alone": "Patient?identifier={n}",
-    "by name, a page of 20": "Patient?family=family{family}",
-    "by name :exact and birth date": "Patient?family:exact=Family{family}&birthdate={born}",
+    "by name, a page of 20": "Patient?family={family}",
+    "by name :exact and birth date": "Patient?family:exact={family}&birthdate={born}",
     "by day of birth": "Patient?birthdate={born}",
     "by span of birth and gender": "Patient?birthdate=ge1980&birthdate=lt1981&gender=female",
     "by gender alone, a page of half": "Patient?gender=female",
@@ -61,10 +73,10 @@ SEARCHES = {
     "by a chain": "Task?patient.identifier={system}|{n}",
     "by a chain alone that meets half": "Task?patient.gender=female",
     "by a chain that meets half": "Task?patient.gender=female&status=requested",
-    "by _has": "Patient?family=family{family}&_has:Task:patient:status=requested",
+    "by _has": "Patient?family={family}&_has:Task:patient:status=requested",
     "with _include": "Task?patient=Patient/{id}&_include=Task:patient",
     "with _revinclude": "Patient?_id={id}&_revinclude=Task:patient",
-    "a count of a name": "Patient?family=family{family}&_summary=count",
+    "a count of a name": "Patient?family={family}&_summary=count",
     "a count of half": "Patient?gender=female&_summary=count",
 }
 
@@ -74,17 +86,29 @@ def id(kind: str, number: int) -> str:
 
 
 def born(number: int) -> str:
-    return f"{1940 + number % 70}-{1 + number % 12:02}-{1 + number % 28:02}"
+    """A day of 68 years."""
+    return (date(1940, 1, 1) + timedelta(days=_mixed(number) % DAYS)).isoformat()
+
+
+def family(number: int) -> str:
+    """A name that twenty in a row have, and whose beginning one in forty-eight families has."""
+    beginning = number // NAMESAKES % (len(INITIALS) * len(VOWELS))
+    initial, vowel = divmod(beginning, len(VOWELS))
+    return f"{INITIALS[initial]}{VOWELS[vowel]}{number // NAMESAKES}"
+
+
+def _mixed(number: int) -> int:
+    """Spread as if by chance, but the same each time."""
+    return (number * 2654435761 >> 7) % 2**25
 
 
 def patient(number: int) -> Resource:
+    given = GIVEN[_mixed(number + 1) % len(GIVEN)]
     return {
         "resourceType": "Patient",
         "id": id("Patient", number),
         "identifier": [{"system": SYSTEM, "value": str(number)}],
-        "name": [
-            {"use": "official", "family": f"Family{number // NAMESAKES}", "given": ["Ana", "Luz"]}
-        ],
+        "name": [{"use": "official", "family": family(number), "given": [given]}],
         "telecom": [{"system": "phone", "value": f"+1-555-{number:07}", "use": "home"}],
         "gender": ("female", "male")[number % 2],
         "birthDate": born(number),
@@ -115,58 +139,70 @@ def keeper(number: int, full: int) -> Context:
     return BANK if number % max(1, full // 2 // FEW) == 0 else CLINIC
 
 
-def fill(hub: Hub, full: int) -> None:
-    """So many resources, unless they are there; the microseconds that one took."""
-    if kept(hub) >= full:
-        return
-    began = time.process_time()
-    bulk.fill(hub, full, made(full))
-    row(f"fill {full:,} in bulk", (time.process_time() - began) / full * 1e6, "µs")
+def filled(run: Run, upto: int) -> str:
+    """The URL of the run's own population, with so many resources: more are put beside fewer."""
+    url, there = run.shared.get("population", ("", 0))
+    url = url or run.engine.database(run.room("population"))
+    if there < upto:
+        more(url, there, upto, run.size.resources)
+        run.shared["population"] = url, upto
+    return url
 
 
-def kept(hub: Hub) -> int:
-    """How many resources there are."""
-    with hub._engine.reads.connect() as connection:
-        return int(connection.execute(sa.select(sa.func.max(resource.c.key))).scalar() or 0)
+def more(url: str, there: int, upto: int, full: int) -> None:
+    """Fill a hub that has so many up to more, of those that will be ``full`` in all."""
+    with closing(open_hub(url)) as hub:
+        bulk.fill(hub, upto - there, made(there, upto, full))
 
 
-def made(full: int) -> Iterator[tuple[Context, Resource]]:
-    """Each resource with its owner."""
-    for number in range(full // 2):
+def made(there: int, upto: int, full: int) -> Iterator[tuple[Context, Resource]]:
+    """Each resource with its owner, of those that will be so many in all."""
+    for number in range(there // 2, upto // 2):
         whose = keeper(number, full)
         yield whose, patient(number)
         yield whose, task(number)
 
 
-def show(hub: Hub, full: int) -> None:
+def figures(run: Run) -> Iterator[Figure]:
     """The cost of each search for who keeps nearly all, and for who keeps a handful."""
-    seen = plans.watched(hub)
-    for who, context in (("", CLINIC), ("few: ", BANK)):
-        for name, text in SEARCHES.items():
-            cost = costs(hub, context, text, full)
-            seen.clear()
-            once(hub, context, asked(text, full, 1))
-            lines = [
-                line
-                for statement, values in list(seen)
-                if statement.startswith("SELECT")
-                for line in plans.plan(hub, statement, values)
-            ]
-            assert not any(map(plans.is_whole, lines)), f"{name} reads a whole table"
-            row(f"{who}{name}", cost, "µs", " ".join(indexes(lines)))
+    full = run.size.resources
+    with closing(open_hub(filled(run, full))) as hub:
+        seen = plans.watched(hub)
+        for who, context in (("", CLINIC), ("few: ", BANK)):
+            floor = cost(run, hub, context, SEARCHES["by _id"], full)
+            for name, text in SEARCHES.items():
+                took = cost(run, hub, context, text, full)
+                seen.clear()
+                once(hub, context, asked(text, full, 1))
+                by = " ".join(indexes(_plans(hub, seen)))
+                work = f"{who}{name}"
+                yield Figure(work, took, "µs", floor, "search by _id", "", by, run.engine.name)
 
 
-def costs(hub: Hub, context: Context, text: str, full: int) -> float:
-    """The median of one search, each time another."""
-    took: list[float] = []
-    stop = time.perf_counter() + ENOUGH
-    once(hub, context, asked(text, full, 0))
-    while len(took) < ROUNDS and (time.perf_counter() < stop or len(took) < 3):
-        one = asked(text, full, len(took) + 1)
-        began = time.process_time()
-        once(hub, context, one)
-        took.append(time.process_time() - began)
-    return statistics.median(took) * 1e6
+def _plans(hub: Hub, seen: plans.Seen) -> list[str]:
+    """The plans of all statements, none of which may read a whole table."""
+    lines = [
+        line
+        for statement, values in list(seen)
+        if statement.startswith("SELECT")
+        for line in plans.plan(hub, statement, values)
+    ]
+    assert not any(map(plans.is_whole, lines)), "a search reads a whole table"
+    return lines
+
+
+def cost(run: Run, hub: Hub, context: Context, text: str, full: int) -> float:
+    """Microseconds of one search among so many resources, each time another."""
+
+    def work(number: int) -> None:
+        once(hub, context, asked(text, full, number))
+
+    began = time.perf_counter()
+    for number in range(WARM_UP):
+        work(number)
+    rounds = int(ENOUGH * WARM_UP / (time.perf_counter() - began))
+    rounds = max(4, min(rounds, run.size.repeats * 4))
+    return run.each(work, range(WARM_UP, WARM_UP + rounds))
 
 
 def asked(text: str, full: int, round: int) -> str:
@@ -175,7 +211,7 @@ def asked(text: str, full: int, round: int) -> str:
         id=id("Patient", number),
         n=number,
         system=SYSTEM,
-        family=number // NAMESAKES,
+        family=family(number),
         born=born(number),
         other=OTHER,
     )
@@ -202,14 +238,7 @@ def _short(match: re.Match[str]) -> str:
     return match[1] or "pk"
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        hub = open_hub(sys.argv[2] if sys.argv[2:] else f"sqlite:///{folder}/hub.sqlite")
-        head()
-        fill(hub, int(sys.argv[1]))
-        show(hub, int(sys.argv[1]))
-        hub.close()
-
-
-if __name__ == "__main__":
-    main()
+def kept(hub: Hub) -> int:
+    """The largest key of a resource: about how many there are."""
+    with hub._engine.reads.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.max(resource.c.key))).scalar() or 0)

@@ -1,32 +1,44 @@
-"""What a stored resource costs, by size of group: ``python -m tests.bench.store [URL]``.
+"""What a stored resource costs with its search rows, alone and in a group, on either engine.
 
-Beside two floors of the same run: one fdatasync of 12 kB, and a raw sqlite3 insert of the same
-bodies (a current row and 8 rows of an index) without versions, events, access or search rows of
-seven kinds. Figures are the medians of rounds, microseconds a resource: wall, and CPU in brackets.
+Beside it a raw insert by the driver of the same bodies (a current row and 8 rows of an index) in
+one transaction: no versions, events, access, nor search rows of seven kinds. Microseconds of wall a
+resource, medians of rounds; processor time, the server's too, beside.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import statistics
-import sys
-import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from pathlib import Path
+from contextlib import closing
+from functools import partial
+from itertools import chain
 from typing import Any
 
+import psycopg
+import sqlalchemy as sa
+
 from gateway.fhir.json import dumps
-from gateway.fhir.search import parse_query
 from gateway.model import Context, ValidResource
 from gateway.store import Hub, Transaction, open_hub
+from tests.bench.run import Run
+from tests.bench.table import Figure
 
-GROUPS = (1, 8, 64)
-ROUNDS = 15
 CLINIC = Context("cedar-general", "bench")
+UNITS = 8
+"""Units in a group, and resources in a unit: as many messages at once, each of as many."""
+
+WARM_UP = 4
+"""Groups before the first that counts: connections are opened, statements prepared."""
+
+TABLES = (
+    "CREATE TABLE r (key INTEGER PRIMARY KEY, id TEXT UNIQUE, body {binary})",
+    "CREATE TABLE i (p INT, v TEXT, r INT, PRIMARY KEY (p, v, r)){without}",
+)
+Took = tuple[float, float]
 
 
 def patient() -> ValidResource:
@@ -83,150 +95,116 @@ def task() -> ValidResource:
     )
 
 
-def timed(work: Callable[[], Any], resources: int) -> tuple[float, float]:
-    """Wall and CPU microseconds a resource."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return wall / resources * 1e6, cpu / resources * 1e6
+def figures(run: Run) -> Iterator[Figure]:
+    """One alone; a group; the change of a status, where most search rows stay."""
+    rounds = max(2, run.size.repeats // 2)
+    with closing(open_hub(run.engine.database(run.room("store")))) as hub:
+        for _ in range(WARM_UP):
+            put(run, hub, UNITS * 2, 1)
+        for units, each in ((1, 1), (UNITS, UNITS)):
+            floor, _ = raw(run, units * each, rounds)
+            wall, cpu = middle([put(run, hub, units, each) for _ in range(rounds + 1)][1:])
+            group = "alone" if units == 1 else f"in a group of {units} units of {each}"
+            budget, more = "≤ 120" if units > 1 else "", f"{cpu:.0f} µs of processor"
+            work = f"store a resource, {group}"
+            yield Figure(work, wall, "µs", floor, "raw insert", budget, more, run.engine.name)
+        wall, cpu = middle(list(updates(run, hub, rounds)))
+        work, more = f"a Task's status, {UNITS**2} in a unit", f"{cpu:.0f} µs of processor"
+        yield Figure(work, wall, "µs", floor, "raw insert", "", more, run.engine.name)
 
 
-def row(name: str, figures: list[tuple[float, float]]) -> None:
-    wall, cpu = (statistics.median(column) for column in zip(*figures, strict=True))
-    print(f"{name:<46} {wall:>8.0f} ({cpu:.0f})")
+def some(count: int) -> list[ValidResource]:
+    """Patients and Tasks by turns."""
+    return [task() if n % 2 else patient() for n in range(count)]
 
 
-def sync(folder: Path) -> None:
-    with (folder / "floor").open("wb") as file:
-
-        def once() -> None:
-            file.seek(0)
-            file.write(b"x" * 12288)
-            file.flush()
-            os.fdatasync(file.fileno())
-
-        once()
-        row("one fdatasync of 12 kB", [timed(once, 1) for _ in range(ROUNDS)])
-
-
-def raw(folder: Path, group: int) -> None:
-    file = sqlite3.connect(folder / f"raw{group}.sqlite", isolation_level=None)
-    file.execute("PRAGMA journal_mode=WAL")
-    file.execute("PRAGMA synchronous=FULL")
-    file.execute("CREATE TABLE r (key INTEGER PRIMARY KEY, id TEXT UNIQUE, body BLOB)")
-    file.execute("CREATE TABLE i (p INT, v TEXT, r INT, PRIMARY KEY (p, v, r)) WITHOUT ROWID")
+def put(run: Run, hub: Hub, units: int, each: int) -> Took:
+    """So many units at once, all submitted before the first is awaited."""
+    groups = [some(each) for _ in range(units)]
 
     def work() -> None:
-        file.execute("BEGIN IMMEDIATE")
-        for resource in found:
-            insert = "INSERT INTO r (id, body) VALUES (?, ?)"
-            key = file.execute(insert, (resource["id"], dumps(resource))).lastrowid
-            rows = [(n, resource["id"], key) for n in range(8)]
-            file.executemany("INSERT INTO i VALUES (?, ?, ?)", rows)
-        file.execute("COMMIT")
-
-    figures = []
-    for _ in range(ROUNDS * 2):
-        found = [patient() for _ in range(group)]
-        figures.append(timed(work, group))
-    row(f"raw sqlite3, {group} a transaction", figures)
-    file.close()
-
-
-def grouped(hub: Hub, make: Callable[[], ValidResource], name: str, group: int) -> None:
-    """``group`` units of one resource each, all submitted before the first is awaited."""
-
-    def unit(resource: ValidResource) -> Callable[[Transaction], Any]:
-        return lambda transaction: transaction.put(CLINIC, resource, interaction="create")
-
-    def work() -> None:
-        futures: list[Future[Any]] = [hub.submit(unit(resource)) for resource in found]
+        futures: list[Future[Any]] = [hub.submit(partial(_create, found=one)) for one in groups]
         for future in futures:
             future.result()
 
-    figures = []
-    for _ in range(ROUNDS * 2):
-        found = [make() for _ in range(group)]
-        figures.append(timed(work, group))
-    row(f"{name}, {group} waiting units", figures)
+    return timed(run, work, units * each)
 
 
-def together(hub: Hub, group: int) -> None:
-    """One unit of ``group`` resources: a message's, or a transaction Bundle's."""
-
-    def unit(transaction: Transaction) -> None:
-        for resource in found:
-            transaction.put(CLINIC, resource, interaction="create")
-
-    figures = []
-    for _ in range(ROUNDS * 2):
-        found = [task() if n % 2 else patient() for n in range(group)]
-        figures.append(timed(lambda: hub.write(unit), group))
-    row(f"mixed, one unit of {group}", figures)
+def _create(transaction: Transaction, found: Sequence[ValidResource]) -> None:
+    for resource in found:
+        transaction.put(CLINIC, resource, interaction="create")
 
 
-def updates(hub: Hub, group: int) -> None:
-    """Tasks that change their status: most search rows stay."""
-    tasks = [task() for _ in range(group)]
-    states = ["accepted", "in-progress"] * ROUNDS
-
-    def unit(transaction: Transaction) -> None:
-        for resource in tasks:
-            changed = ValidResource({**resource, "status": state})
-            transaction.put(CLINIC, changed, interaction="update")
-
-    state = "requested"
-    hub.write(unit)
-    figures = []
-    for state in states:  # noqa: B007 - the unit reads it
-        figures.append(timed(lambda: hub.write(unit), group))
-    row(f"Task status update, one unit of {group}", figures)
+def updates(run: Run, hub: Hub, rounds: int) -> Iterator[Took]:
+    """Tasks that change their status, back and forth."""
+    tasks = [task() for _ in range(UNITS**2)]
+    hub.write(partial(_create, found=tasks))
+    for number in range(rounds):
+        state = ("accepted", "in-progress")[number % 2]
+        changed = [ValidResource({**one, "status": state}) for one in tasks]
+        yield timed(run, partial(hub.write, partial(_update, found=changed)), len(tasks))
 
 
-def reads(hub: Hub) -> None:
-    found = [patient() for _ in range(200)]
-
-    def unit(transaction: Transaction) -> None:
-        for resource in found:
-            transaction.put(CLINIC, resource, interaction="create")
-
-    hub.write(unit)
-
-    def read() -> None:
-        for resource in found:
-            with hub.read() as reader:
-                reader.read(CLINIC, "Patient", resource["id"])
-
-    def search() -> None:
-        for resource in found:
-            value = "urn:oid:2.16.840.1.113883.3.9999.1|" + resource["id"][:8]
-            with hub.read() as reader:
-                reader.search(CLINIC, parse_query("Patient", [("identifier", value)]))
-
-    row("read by id", [timed(read, 200) for _ in range(5)])
-    row("search by identifier, parsed", [timed(search, 200) for _ in range(5)])
+def _update(transaction: Transaction, found: Sequence[ValidResource]) -> None:
+    for resource in found:
+        transaction.put(CLINIC, resource, interaction="update")
 
 
-def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        url = sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder / 'hub.sqlite'}"
-        print(f"{'microseconds a resource':<46} {'wall':>8} (cpu)")
-        sync(folder)
-        for group in GROUPS:
-            raw(folder, group)
-        hub = open_hub(url)
-        for group in GROUPS:
-            grouped(hub, patient, "Patient", group)
-        for group in GROUPS:
-            grouped(hub, task, "Task", group)
-        for group in GROUPS[1:]:
-            together(hub, group)
-            updates(hub, group)
-        reads(hub)
-        hub.close()
+def raw(run: Run, count: int, rounds: int) -> Took:
+    """The driver alone, so many resources in a durable transaction."""
+    insert = _sqlite if run.engine.name == "SQLite" else _postgresql
+    with closing(_connected(run)) as connection:
+        took = []
+        for number in range(rounds + 1):
+            bodies = [(str(one["id"]), dumps(one)) for one in some(count)]
+            first = number * count
+            rows = [(first + at, *body) for at, body in enumerate(bodies)]
+            took.append(timed(run, partial(insert, connection, rows), count))
+        return middle(took[1:])
 
 
-if __name__ == "__main__":
-    main()
+def _connected(run: Run) -> Any:
+    url = run.engine.database(run.room("raw"))
+    if run.engine.name == "SQLite":
+        connection: Any = sqlite3.connect(sa.make_url(url).database or "", isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        words = {"binary": "BLOB", "without": " WITHOUT ROWID"}
+    else:
+        connection = psycopg.connect(url, autocommit=True)
+        words = {"binary": "BYTEA", "without": ""}
+    for statement in TABLES:
+        connection.execute(statement.format(**words))
+    return connection
+
+
+def _sqlite(connection: sqlite3.Connection, rows: Sequence[tuple[int, str, bytes]]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT INTO r VALUES (?, ?, ?)", rows)
+    connection.executemany("INSERT INTO i VALUES (?, ?, ?)", _indexed(rows))
+    connection.execute("COMMIT")
+
+
+def _postgresql(connection: Any, rows: Sequence[tuple[int, str, bytes]]) -> None:
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO r VALUES (%s, %s, %s)", rows)
+        cursor.executemany("INSERT INTO i VALUES (%s, %s, %s)", _indexed(rows))
+
+
+def _indexed(rows: Sequence[tuple[int, str, bytes]]) -> list[tuple[int, str, int]]:
+    each = ([(n, id, key) for n in range(8)] for key, id, _ in rows)
+    return list(chain.from_iterable(each))
+
+
+def timed(run: Run, work: Callable[[], object], resources: int) -> Took:
+    """Wall and processor microseconds a resource."""
+    began, wall = run.began(), time.perf_counter()
+    work()
+    wall, cpu = time.perf_counter() - wall, run.took(began)
+    return wall / resources * 1e6, cpu / resources * 1e6
+
+
+def middle(took: Sequence[Took]) -> Took:
+    """The medians."""
+    wall, cpu = (statistics.median(column) for column in zip(*took, strict=True))
+    return wall, cpu
