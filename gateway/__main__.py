@@ -1,4 +1,5 @@
-"""The command line: ``gateway serve | demo | agency | key | map | replay | openapi``.
+"""The command line: ``gateway serve | demo | agency | key | map | load | export | replay
+| migrate | backup | restore | openapi``.
 
 Every command reads the settings (environment, prefix ``GATEWAY_``); ``serve`` and ``demo`` take
 each of them as a flag too, after its name: ``gateway serve --port 9000``.
@@ -18,6 +19,7 @@ import typer
 
 from gateway.commands.export import export_cli
 from gateway.commands.flags import settings_from
+from gateway.commands.keeping import backup, migrate, purge, restore
 from gateway.commands.load import load
 from gateway.commands.map import map_cli
 from gateway.errors import GatewayError
@@ -31,7 +33,8 @@ key_cli = typer.Typer(no_args_is_help=True, help="The keys that calls bear.")
 cli.add_typer(agency_cli, name="agency")
 cli.add_typer(key_cli, name="key")
 cli.add_typer(map_cli, name="map")
-cli.command()(load)
+for each in (load, migrate, backup, restore, purge):
+    cli.command()(each)
 cli.add_typer(export_cli, name="export")
 
 LITTER: Final = 50_000
@@ -94,6 +97,9 @@ def agency_list() -> None:
 def key_create(
     agency: Annotated[str, typer.Argument(help="the member that bears the key")] = "",
     admin: Annotated[bool, typer.Option("--admin", help="a key of the gateway's keeper")] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="a key that reads /metrics and nothing else")
+    ] = False,
     scope: Annotated[
         list[str] | None, typer.Option(help="SMART v2 system scope; default system/*.cruds")
     ] = None,
@@ -101,12 +107,16 @@ def key_create(
     """Create a key and print it, once, as the last word. Only its hash is stored."""
     from gateway import app
 
-    if bool(agency) == admin:
-        print("name an agency, or say --admin", file=sys.stderr)
+    if [bool(agency), admin, metrics].count(True) != 1 or (metrics and scope):
+        print("name an agency, or say --admin or --metrics", file=sys.stderr)
         raise typer.Exit(2)
     with app.opened(settings_from([])) as pipeline:
-        secret = pipeline.members.add_key(agency, admin=admin, granted=frozenset(scope or ()))
-    print(f"{'admin' if admin else agency} key, shown this once: {secret}")
+        if metrics:
+            secret = pipeline.members.add_metrics_key()
+        else:
+            secret = pipeline.members.add_key(agency, admin=admin, granted=frozenset(scope or ()))
+    whose = "admin" if admin else "metrics" if metrics else agency
+    print(f"{whose} key, shown this once: {secret}")
 
 
 @cli.command()

@@ -8,7 +8,6 @@ few seconds finds what changed, and what a crash left uncounted the next start c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -67,10 +66,6 @@ class Beds:
         types = ("HealthcareService", "Encounter") if self._counted else ("HealthcareService",)
         with self._hub.read() as reader:
             return any(next(_changed(reader, each, self._seen, 1), None) for each in types)
-
-    async def drain(self) -> None:
-        """One pass: what is due."""
-        await asyncio.to_thread(self.run)
 
     def run(self) -> int:
         """Count, and say what changed; of how many services. Blocks."""

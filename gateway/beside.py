@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from gateway import logs
 from gateway.errors import MapError
 from gateway.translate import Library, load
 
@@ -29,8 +30,9 @@ T = TypeVar("T")
 STOP: Final = 30.0
 """Seconds that a process may take to finish what it was asked."""
 
-LITTER: Final = 50_000
-"""Objects made before a process looks for garbage: what a record makes has no cycles."""
+LITTER: Final = 500_000
+"""Objects made before a process looks for garbage: what a record makes has no cycles, and what 500
+rows do, looked through again and again, would cost a tenth of the time."""
 
 _READY: Final = b"ready"
 _END: Final = b"end"
@@ -67,7 +69,7 @@ class Child(Generic[T]):
     ) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, answer, folders), daemon=True
+            target=_serve, args=(theirs, answer, folders, logs.chosen()), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -92,6 +94,11 @@ class Child(Generic[T]):
     def pid(self) -> int:
         """The process's own number."""
         return self._process.pid or 0
+
+    @property
+    def waiting(self) -> int:
+        """How many questions it hasn't answered yet."""
+        return len(self._waiting)
 
     def loaded(self, timeout: float) -> bool:
         """Wait until it has loaded its maps, or can't; whether they are those it should have."""
@@ -183,8 +190,15 @@ def library_of(shipped: Library, source: Source) -> Library:
     return library
 
 
-def _serve(pipe: Connection, answer: Answer, folders: tuple[Path, ...]) -> None:
+def _serve(
+    pipe: Connection,
+    answer: Answer,
+    folders: tuple[Path, ...],
+    logged: tuple[str, logs.Form] | None,
+) -> None:
     """Answer until the pipe's other end says so, or is gone: then nobody is left to answer."""
+    if logged is not None:
+        logs.configure(*logged)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     gc.disable()
     shipped = load(folders)

@@ -7,7 +7,9 @@ an OperationOutcome (``issue``, FHIR issue-type, and ``status``, HTTP) and the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final, Literal, Self
@@ -234,6 +236,18 @@ class Denied(GatewayError):
     rejects = True
 
 
+class Throttled(GatewayError):
+    """An agency that asks more than its share: 429, try again after ``again`` seconds."""
+
+    stage = "protect"
+    code = "throttled"
+    status = 429
+
+    def __init__(self, text: str, again: float) -> None:
+        super().__init__(text)
+        self.again = again
+
+
 class Unauthenticated(Denied):
     """A caller without a valid key."""
 
@@ -253,6 +267,26 @@ class Unavailable(StoreError):
 
     code = "transient"
     status = 503
+
+
+_REFUSED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """What a full or failing disk refuses comes out as ``Unavailable``: no fault of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise Unavailable("the disk can't take it now") from None
+        raise
+
+
+class Full(Unavailable):
+    """The gateway has as much in hand as it can hold: 503, try again."""
+
+    code = "throttled"
 
 
 class Cut(Unavailable):

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from gateway.beside import Source
-from gateway.errors import SettingError, Unauthenticated
+from gateway.errors import SettingError, Unauthenticated, Unavailable
 from gateway.fhir import codes, gates
 from gateway.model import (
     CLOSING,
     HUB,
     MAILED,
     Agency,
+    Allowance,
     Context,
     Grant,
     Resource,
@@ -31,6 +32,7 @@ from gateway.model import (
     ValidResource,
 )
 from gateway.protect import keys, scopes
+from gateway.protect.policy import METRICS
 from gateway.route.directory import Directory
 from gateway.store import Hub, Member, Transaction
 from gateway.translate import Library
@@ -83,6 +85,12 @@ class Members:
         self._refresh(FRESH)
         return self._confidential
 
+    def allowance(self, id: str) -> Allowance | None:
+        """How much it may ask, as its agency.yaml says; None where that is nobody's."""
+        self._refresh(FRESH)
+        agency = self._agencies.get(id)
+        return None if agency is None else agency.allowance
+
     def source(self, id: str) -> Source | None:
         """A member's maps: its id, its folder ("" if none), when added, and their version."""
         if not id or self.get(id) is None:
@@ -124,9 +132,15 @@ class Members:
             raise SettingError("no such member: gateway agency add it first", place="AGENCY")
         if scopes.unknown(granted):
             raise SettingError("not a SMART v2 system scope", place="--scope")
-        key = keys.make()
-        bearer = HUB if admin else agency
         given = granted or Context("", "").scopes
+        return self._keep_key(HUB if admin else agency, given, admin=admin)
+
+    def add_metrics_key(self) -> str:
+        """A new key's secret that opens ``/metrics`` and no other door."""
+        return self._keep_key(HUB, METRICS, admin=False)
+
+    def _keep_key(self, bearer: str, given: frozenset[str], *, admin: bool) -> str:
+        key = keys.make()
         self._hub.write(lambda tx: tx.add_key(key.id, key.hash, bearer, admin=admin, scopes=given))
         return key.secret
 
@@ -181,11 +195,19 @@ class Members:
         self._refresh(FRESH)
 
     def _refresh(self, age: float) -> bool:
-        """Read the members anew if that was over ``age`` seconds ago; whether anything changed."""
+        """Read the members anew if that was over ``age`` seconds ago; whether anything changed.
+
+        While the hub is away those count that were read last: nothing can be written meanwhile.
+        """
         if self._rows is not None and time.monotonic() - self._read < age:
             return False
-        with self._hub.read() as reader:
-            rows = reader.agencies()
+        try:
+            with self._hub.read() as reader:
+                rows = reader.agencies()
+        except Unavailable:
+            if self._rows is None:
+                raise
+            rows = self._rows
         self._read = time.monotonic()
         if rows == self._rows:
             return False

@@ -78,6 +78,27 @@ Sequencing = Literal["negotiated", "required", "ignored"]
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much an agency may ask of one process; None: as the settings say, 0: no limit.
+
+    ``rate`` is calls and messages a second, ``burst`` how many may come at once (0: a second's
+    worth), ``in_hand`` how many may be under way.
+    """
+
+    rate: float | None = None
+    burst: int | None = None
+    in_hand: int | None = None
+
+    def over(self, usual: Allowance) -> Allowance:
+        """With what is usual where this says nothing."""
+        return Allowance(
+            usual.rate if self.rate is None else self.rate,
+            usual.burst if self.burst is None else self.burst,
+            usual.in_hand if self.in_hand is None else self.in_hand,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Agency:
     """A member of the community, as its ``agency.yaml`` describes it.
 
@@ -89,6 +110,7 @@ class Agency:
     that are sent to it, "" for none. ``confidential``: a victim service provider (34 USC
     12291(b)(2)); nothing leads back to its place, and a person goes to or from it by a pseudonym.
     ``falls_back``: where whom it names can't take its referral, the hub may ask others.
+    ``allowance``: how much it may ask of the hub.
     """
 
     id: str
@@ -105,6 +127,7 @@ class Agency:
     tables_kept_by: str = ""
     confidential: bool = False
     falls_back: bool = False
+    allowance: Allowance = Allowance()
 
     @property
     def organization(self) -> Reference:
@@ -205,8 +228,8 @@ class Node(Protocol):
         """
 
 
-FORMS: Final = 64
-"""Of so many fields of a segment is told in what form they are. HL7 has none of more."""
+FIELDS: Final = 64
+"""Of so many fields of a segment is told which have anything. HL7 has none of more."""
 
 
 class Segment(Protocol):
@@ -221,13 +244,9 @@ class Segment(Protocol):
 
     @property
     def shape(self) -> bytes:
-        """Which fields have anything, a byte each, 1 or 0; the first byte stands for the name."""
+        """Which fields have anything, a byte each, 1 or 0; the first byte stands for the name.
 
-    @property
-    def forms(self) -> Sequence[Hashable] | None:
-        """By number, what fields have in common that read alike: at least ``FORMS``.
-
-        None where one can't say, or where reading may leave a warning.
+        At least ``FIELDS`` of them; of a row as many as its map has columns.
         """
 
     def repetitions(self, number: int) -> Sequence[Node]:
@@ -250,7 +269,7 @@ class Record(Protocol):
         """What was wrong and could be mended: a lying charset, an unknown escape."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Found:
     """A row of a file, reduced to the columns that a map asks for, in the map's own order."""
 
@@ -259,7 +278,7 @@ class Found:
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Given:
     """A row or JSON record as its map reads it.
 
@@ -279,7 +298,7 @@ class Given:
 # --- what it becomes -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a message makes twenty, and freezing costs a microsecond each
 class Entry:
     """A resource that a map made; its id is stable and its references are literal.
 
@@ -442,13 +461,18 @@ Code = Literal["AA", "AE", "AR"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the sender is told: AA, AE or AR, why, and the very bytes of the answer."""
+    """What the sender is told: AA, AE or AR, why, and the very bytes of the answer.
+
+    ``stage`` is where it failed, "" where it didn't; the ``issues`` of a ``repeated`` one are not
+    at hand.
+    """
 
     message: str
     acknowledgement: Code
     issues: tuple[Issue, ...]
     answer: bytes
     repeated: bool = False
+    stage: str = ""
 
 
 class Acknowledge(Protocol):

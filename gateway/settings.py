@@ -5,11 +5,28 @@ from __future__ import annotations
 import importlib.resources
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+KEEPING: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+"""Of libpq, where the URL doesn't say otherwise: a server's host that went without a word is found
+out within seconds."""
+
+ROLES: Final = ("api", "mllp", "work")
+
+
+RECENT: Final = 7
+"""Days for which a message that comes again gets its stored answer, whatever is purged: longer than
+anybody goes on sending it."""
 
 
 class Settings(BaseSettings):
@@ -19,6 +36,10 @@ class Settings(BaseSettings):
 
     database_url: str = Field("", description="SQLAlchemy URL; empty: a SQLite file in data_dir")
     data_dir: Path = Field(Path("gateway-data"), description="where the embedded files stand")
+    roles: Annotated[tuple[str, ...], NoDecode] = Field(
+        ROLES,
+        description="what this process does: api, mllp, work; without work on PostgreSQL alone",
+    )
     host: str = Field("127.0.0.1", description="address that HTTP and MLLP listen on")
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0 takes a free one")
     public_url: str = Field(
@@ -61,6 +82,18 @@ class Settings(BaseSettings):
         description="processes that parse and translate beside the one that writes",
     )
     message_limit: int = Field(10 * 2**20, gt=0, description="largest message or body, bytes")
+    agency_rate: float = Field(
+        0, ge=0, description="calls and messages a second that an agency may make; 0: no limit"
+    )
+    agency_burst: int = Field(
+        0, ge=0, description="how many of them may come at once; 0: a second's worth"
+    )
+    agency_in_hand: int = Field(
+        1000, ge=0, description="calls and messages of an agency under way at a time; 0: no limit"
+    )
+    most_in_hand: int = Field(
+        2000, gt=0, description="calls and messages of all agencies under way at a time"
+    )
     import_limit: int = Field(2**30, gt=0, description="largest body of a bulk import, bytes")
     feed_secrets: dict[str, SecretStr] = Field(
         default_factory=dict,
@@ -74,6 +107,19 @@ class Settings(BaseSettings):
         16 * 2**30, gt=0, description="largest load of rows, bytes, archives unpacked"
     )
     bulk_keep: float = Field(86400, gt=0, description="so long a bulk job's files are kept")
+    keep_messages: float = Field(
+        0, ge=0, description="days that an accepted message is kept as it came; 0: for ever"
+    )
+    keep_failed: float = Field(
+        0, ge=0, description="days that what failed or was set aside is kept; 0: until dealt with"
+    )
+    keep_audit: float = Field(0, ge=0, description="days that the trail is kept; 0: for ever")
+    keep_deliveries: float = Field(
+        0, ge=0, description="days that a delivery's record is kept; 0: for ever"
+    )
+    keep_history: float = Field(
+        0, ge=0, description="days that a version is kept once another followed; 0: for ever"
+    )
     idle_timeout: float = Field(600, gt=0, description="an MLLP connection may be silent so long")
     header_timeout: float = Field(10, gt=0, description="an HTTP request's headers must be in")
     body_timeout: float = Field(30, gt=0, description="an HTTP request's body must be in")
@@ -122,6 +168,13 @@ class Settings(BaseSettings):
     )
     demo_once: bool = Field(False, description="`gateway demo` plays its scenes and exits")
     log_level: str = Field("info", description="debug, info, warning or error")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: for people where stderr is a terminal"
+    )
+    otel_endpoint: str = Field(
+        "", description="where spans go by OTLP over HTTP (http://host:4318); empty: nowhere"
+    )
+    metrics_public: bool = Field(False, description="whether /metrics opens without a key")
 
     @field_validator("mappings", "profiles", mode="before")
     @classmethod
@@ -137,7 +190,21 @@ class Settings(BaseSettings):
             raise ValueError("no timezone of the IANA database") from None
         return value
 
-    @field_validator("endpoint_networks", "cors_origins", mode="before")
+    @field_validator("keep_messages", "keep_failed", "keep_deliveries", "keep_history")
+    @classmethod
+    def _long(cls, value: float) -> float:
+        if 0 < value < RECENT:
+            raise ValueError(f"{RECENT} days or more, or 0: what is younger is still asked for")
+        return value
+
+    @field_validator("roles")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not set(value) <= set(ROLES):
+            raise ValueError(f"some of {', '.join(ROLES)}")
+        return value
+
+    @field_validator("endpoint_networks", "cors_origins", "roles", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return _split(value, ",") if isinstance(value, str) else value

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ from gateway.exchange.searching import Search
 from gateway.model import CLOSING, Context, Translation
 from gateway.parse.er7 import parse
 from gateway.pipeline import Pipeline
-from gateway.receive.arrival import accept_from, as_message
+from gateway.receive.arrival import accept_from, as_message, window
 from gateway.receive.framing import Deframer, frame
 from gateway.receive.mllp import listen
 from gateway.settings import Settings, shipped
-from gateway.store import Hub, open_hub
+from gateway.store import Hub
 from gateway.translate import translate
 from tests.close.strictly import strict
 from tests.deliver.sinks import mllp
@@ -33,13 +33,6 @@ CLINICS = ("cedar-general", "northside", "riverside")
 BANK = Context("food-bank", "test")
 CLINIC = Context("cedar-general", "test")
 EXPIRED = {"coding": [{"code": "expired"}], "text": "Nobody answered in time"}
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = open_hub(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    yield hub
-    hub.close()
 
 
 def sample(name: str, *changes: tuple[str, str]) -> bytes:
@@ -106,7 +99,9 @@ async def county(hub: Hub, folder: Path) -> AsyncIterator[County]:
         pipeline.add_agency("food-bank", None)
         for id in CLINICS:
             pipeline.add_agency(id, _listening_at(address, id, folder))
-        listener = await listen("127.0.0.1", 0, accept=accept_from(pipeline, settings))
+        listener = await listen(
+            "127.0.0.1", 0, accept=accept_from(pipeline, settings), window=window(pipeline)
+        )
         try:
             yield County(pipeline, listener.port, heard)
         finally:

@@ -6,6 +6,7 @@ FHIR R4 http.html sections 3.1.0.1 to 3.1.0.9, bundle.html.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -16,7 +17,7 @@ import orjson
 from starlette.responses import Response
 
 from gateway.api.requests import FHIR, Pairs
-from gateway.errors import GatewayError, Issue
+from gateway.errors import GatewayError, Issue, Throttled
 from gateway.fhir import json
 from gateway.fhir.meta import instant
 from gateway.fhir.outcome import outcome
@@ -77,6 +78,8 @@ def refusal(error: GatewayError, headers: dict[str, str] | None = None) -> Respo
         extra["www-authenticate"] = 'Bearer realm="care-gateway"'
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         extra["retry-after"] = RETRY_AFTER
+    if isinstance(error, Throttled):
+        extra["retry-after"] = str(math.ceil(error.again))
     return Response(as_json(outcome(error.issues)), error.status, extra, FHIR)
 
 

@@ -28,6 +28,7 @@ from gateway.api.intake import INTAKE
 from gateway.api.interactions import BASE, INTERACTIONS
 from gateway.api.loads import LOADS
 from gateway.api.maps import MAPS
+from gateway.api.metrics import METRICS
 from gateway.api.openapi import ABOUT, VERSION, openapi_text, operation
 from gateway.api.operations import ROWS as OPERATIONS
 from gateway.api.pages import PAGES
@@ -35,6 +36,7 @@ from gateway.api.refusals import RequestError, UnknownPath, WrongMethod
 from gateway.api.unmet import UNMET
 from gateway.api.websocket import PATH, SocketDoor
 from gateway.pipeline import Pipeline
+from gateway.protect.limits import Limits, limits_of
 from gateway.settings import Settings
 
 ENDPOINTS: Final = (
@@ -50,9 +52,13 @@ ENDPOINTS: Final = (
     *MAPS,
     *EXPLAINING,
     *HEALTH,
+    *METRICS,
     *DOCS,
     *PAGES,
 )
+WATCHED: Final = (*HEALTH, *METRICS)
+"""What a process answers that has no API: whoever watches over it asks every one."""
+
 READERS: Final = 8
 _SHAPES: Final = {
     "resource_type": r"[A-Z][A-Za-z]*",
@@ -71,19 +77,23 @@ def build_api(
     *,
     take_in: TakeIn,
     ready: Callable[[], bool],
+    limits: Limits | None = None,
     endpoints: Iterable[Endpoint] = ENDPOINTS,
 ) -> FastAPI:
     """The ASGI application over a pipeline.
 
-    ``take_in`` stands behind ``/intake/hl7v2``; ``ready`` answers ``/readyz``. Raises
-    ``SettingError`` if a route names no policy.
+    ``take_in`` stands behind ``/intake/hl7v2``; ``ready`` answers ``/readyz``; ``limits`` are
+    those of whatever else the process takes calls by. Raises ``SettingError`` if a route names no
+    policy.
     """
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="api-read")
-    api = Api(pipeline, settings, take_in, ready, threads, datetime.now(UTC))
+    limits = limits or limits_of(settings, pipeline.members.allowance)
+    api = Api(pipeline, settings, take_in, ready, threads, datetime.now(UTC), limits)
     app = _application(threads)
     for endpoint in endpoints:
         _add(app, endpoint, api)
-    app.router.routes.append(WebSocketRoute(PATH, SocketDoor(api)))
+    if endpoints is not WATCHED:
+        app.router.routes.append(WebSocketRoute(PATH, SocketDoor(api)))
     check_doors(app)
     app.open(settings.cors_origins)
     app.state.openapi = openapi_text(app)
@@ -104,6 +114,8 @@ def _application(threads: ThreadPoolExecutor) -> Entrance:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its own spans and logs would say the URL, and what exceptions say.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         lifespan=lifespan,
         exception_handlers={HTTPException: _no_route, Exception: _outside},
     )

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
+import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.endpoint import Door
+from gateway.api.correlation import named
+from gateway.api.endpoint import PLACE, Door
+from gateway.protect.limits import Place
 
 Found = tuple[Door, dict[str, Any]]
 """A door, and what stands for the variables of its path."""
@@ -59,7 +62,23 @@ _TOLD: Final = (
     "Content-Location",
     "Retry-After",
     "X-Progress",
+    "X-Request-Id",
 )
+
+
+TOLD: Final = "gateway.told"
+"""Where in a request's scope the headers stand that tell the answer's reader what it is called."""
+
+
+def _telling(scope: Scope, send: Send) -> Send:
+    """The answers of what has no door bear them, too."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *scope[TOLD]]
+        await send(message)
+
+    return told if scope["type"] == "http" else send
 
 
 class Entrance(FastAPI):
@@ -85,8 +104,19 @@ class Entrance(FastAPI):
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await (self._front or self._enter)(scope, receive, send)
+        """Answer a request, and then let go of its place among those in hand."""
+        if scope["type"] != "http":
+            await self._enter(scope, receive, send)
+            return
+        id_, scope[TOLD] = named(scope["headers"])
+        bound = structlog.contextvars.bind_contextvars(request=id_)
+        try:
+            await (self._front or self._enter)(scope, receive, send)
+        finally:
+            place: Place | None = scope.pop(PLACE, None)
+            if place is not None:
+                place.leave()
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on what has no door: refusals, and the life of the app."""
@@ -97,9 +127,10 @@ class Entrance(FastAPI):
                 # Patient/?name=… is a search of Patients; Patient/ is a read without an id
                 found = self.directory.find(scope["method"], scope["path"][:-1])
         if found is None:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, _telling(scope, send))
             return
         door, scope["path_params"] = found
         scope["app"] = self
         response = await door(Request(scope, receive, send))
+        response.raw_headers += scope[TOLD]
         await response(scope, receive, send)

@@ -8,12 +8,11 @@ the route's template: a URL may hold a patient's name.
 from __future__ import annotations
 
 import asyncio
-import traceback
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any, Final, Literal, TypeVar
 
 import structlog
@@ -21,11 +20,13 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway import logs, meters, traces
 from gateway.api import answers, requests
 from gateway.api.refusals import Unexpected
-from gateway.errors import GatewayError, SettingError, StoreError
+from gateway.errors import GatewayError, SettingError, on_disk
 from gateway.model import Context, Receipt
 from gateway.pipeline import Pipeline
+from gateway.protect.limits import Limits, Place
 from gateway.protect.policy import Policy, admit
 from gateway.settings import Settings
 
@@ -33,6 +34,9 @@ T = TypeVar("T")
 
 INLINE: Final = 64 * 2**10
 """A body up to so many bytes is parsed on the event loop; a larger one would hold up the rest."""
+
+PLACE: Final = "gateway.place"
+"""Where in a request's scope its place among those in hand stands, until it is answered."""
 
 NOBODY: Final = Context("", "", frozenset())
 
@@ -52,6 +56,7 @@ class Api:
     ready: Callable[[], bool]
     threads: ThreadPoolExecutor
     started: datetime
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,9 @@ class Call:
 
     async def body(self) -> bytes:
         """The request's body, within the limit of the settings."""
-        return await requests.body(self.request, self.api.settings.message_limit)
+        place: Place | None = self.request.scope.get(PLACE)
+        limit = self.api.settings.message_limit
+        return await requests.body(self.request, limit, place.hold if place else None)
 
     async def read(self, reading: Callable[[], T]) -> T:
         """Run a blocking read beside the event loop."""
@@ -155,7 +162,11 @@ class Door(Policed):
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; what took a key to see is kept by no cache on its way."""
-        response = await self._answer(request)
+        began = time.perf_counter()
+        with self._traced(request) as span:
+            response = await self._answer(request)
+            span.note(status=response.status_code)
+        self._count(request.method, response.status_code, time.perf_counter() - began)
         if response.media_type == requests.FHIR and requests.wants_pretty(request):
             response = answers.pretty(response)
         if self.policy is not Policy.PUBLIC:
@@ -163,20 +174,36 @@ class Door(Policed):
         return response
 
     async def _answer(self, request: Request) -> Response:
+        context = NOBODY
         try:
             context = self._let_in(request)
-            return await self.endpoint.answer(Call(self._api, request, context))
+            with on_disk():
+                return await self.endpoint.answer(Call(self._api, request, context))
         except GatewayError as error:
-            return refuse(error, self.endpoint.name)
+            return refuse(error, self.endpoint.name, agency=context.agency)
         except Exception as error:  # noqa: BLE001 - recorded by `unexpected`, answered 500
-            return unexpected(error, self.endpoint.name)
+            return unexpected(error, self.endpoint.name, agency=context.agency)
+
+    def _traced(self, request: Request) -> traces.Span:
+        if not traces.is_on():
+            return traces.NOTHING
+        parent = request.headers.get(traces.HEADER, "")
+        return traces.span(f"{request.method} {self.endpoint.path}", "server", parent=parent)
+
+    def _count(self, method: str, status: int, seconds: float) -> None:
+        """By the route's template: a URL may hold a name."""
+        meters.requested(self.endpoint.path, method, status).inc()
+        meters.requested_for(self.endpoint.path, method).observe(seconds)
 
     def _let_in(self, request: Request) -> Context:
-        if self.policy is Policy.PUBLIC:
+        metrics = self.policy is Policy.METRICS
+        if self.policy is Policy.PUBLIC or (metrics and self._api.settings.metrics_public):
             return NOBODY
         secret = requests.bearer(request)
         context = self._api.pipeline.members.authenticate(secret)
         admit(self.policy, context)
+        if not (context.admin or metrics):  # who looks after the gateway comes in when it is full
+            request.scope[PLACE] = self._api.limits.enter(context.agency)
         hops = requests.hops(request)
         return replace(context, hops=hops) if hops else context
 
@@ -189,16 +216,16 @@ def check_doors(app: FastAPI) -> None:
             raise SettingError("a route names no policy", place=place)
 
 
-def refuse(error: GatewayError, route: str, headers: dict[str, str] | None = None) -> Response:
+def refuse(
+    error: GatewayError, route: str, headers: dict[str, str] | None = None, *, agency: str = ""
+) -> Response:
     """Answer an error that was foreseen, and log it without a value."""
-    level = log.error if isinstance(error, StoreError) and error.status >= 500 else log.info
-    level("refused", route=route, status=error.status, **error.log())
+    logs.refusal(log, "refused", error, route=route, status=error.status, agency=agency)
     return answers.refusal(error, headers)
 
 
-def unexpected(error: Exception, route: str) -> Response:
+def unexpected(error: Exception, route: str, *, agency: str = "") -> Response:
     """Answer an error that nobody foresaw, and log its kind and where it was, never its text."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = [f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-8:]]
-    log.error("unexpected", route=route, kind=type(error).__name__, where=where)
+    meters.refused("api", None)
+    log.error("unexpected", route=route, agency=agency, **logs.about(error))
     return answers.refusal(Unexpected("the gateway failed; its log says where"))

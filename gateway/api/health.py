@@ -21,12 +21,13 @@ async def livez(call: Call) -> Response:
 
 
 async def readyz(call: Call) -> Response:
-    """The hub is open and everything listens; 503 while starting and while draining.
+    """The hub is open, its disk takes what is written and everything listens; else 503.
 
     Edited maps that don't load hinder nothing, for those before them serve: it says so.
     """
-    if not call.api.ready():
-        raise Unavailable("the gateway is starting or stopping")
+    if not await call.read(call.api.ready):
+        # Not raised: it is the prober's to know, and no line in the log.
+        return answers.refusal(Unavailable("the gateway is starting or stopping, or can't write"))
     broken = call.api.pipeline.maps.state.error is not None
     return Response(_UP_WITH_OLD_MAPS if broken else _UP, media_type=_JSON)
 
@@ -49,7 +50,8 @@ HEALTH = (
         Docs(
             "Health",
             "Can it take work?",
-            "503 while starting and while draining.",
+            "503 while starting and while draining, and while the disk or the database doesn't "
+            "take what is written.",
             response=_ANSWER,
             errors=(503,),
         ),

@@ -7,11 +7,13 @@ a batch of them, and is 200 only where all are AA.
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from typing import Final
 
 from starlette.responses import Response
 
+from gateway import meters
 from gateway.api import requests
 from gateway.api.endpoint import Call, Docs, Endpoint
 from gateway.api.examples import ACK, REFERRAL
@@ -42,7 +44,11 @@ async def intake_hl7v2(call: Call) -> Response:
     raw = await call.body()
     if not raw:
         raise RequestError("the body is empty", place="body")
+    began = time.perf_counter()
+    meters.received("http").inc()
     receipt = await call.write(len(raw), lambda: _accept(call, raw))
+    seconds = time.perf_counter() - began
+    meters.answered_after("http", receipt.acknowledgement).observe(seconds)
     kind = "text/plain" if requests.prefers_text(call.request) else HL7
     # No charset: the message's own MSH-18 says it, and Starlette would name another for a text.
     return Response(receipt.answer, STATUS[receipt.acknowledgement], {"content-type": kind})

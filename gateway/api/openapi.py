@@ -182,7 +182,7 @@ ERRORS: Final[dict[int, tuple[str, str, str, str | None]]] = {
     413: ("Too large", "too-long", "a body may have at most 10485760 bytes", None),
     415: ("Not a media type read here", "not-supported", "a resource comes as JSON", None),
     422: ("Against a rule", "business-rule", "a referral needs a performer", "Task.owner"),
-    429: ("Too many", "throttled", "10 jobs are kept already: delete one", None),
+    429: ("Too much of you", "throttled", "this agency sends faster than it may", None),
     500: ("Our fault", "exception", "the gateway failed; its log says where", None),
     503: ("Try again", "transient", "the gateway can't take it now", None),
 }
@@ -233,7 +233,8 @@ def _responses(docs: Docs, *, open: bool) -> Json:
     made = {str(docs.status): success}
     for status, text in docs.also.items():
         made[str(status)] = _besides(success, status) | {"description": text}
-    errors = {*docs.errors, 500} if open else {*docs.errors, 401, 403, 500, 503}
+    errors = {400, *docs.errors, 500}
+    errors |= set() if open else {401, 403, 429, 503}
     return made | {str(status): _ref("responses", f"Error{status}") for status in sorted(errors)}
 
 

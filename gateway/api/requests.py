@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -41,10 +41,11 @@ def hops(request: Request) -> int:
     return min(int(said), 1000) if said.isdecimal() and len(said) < 10 else 0
 
 
-async def body(request: Request, limit: int) -> bytes:
+async def body(request: Request, limit: int, hold: Callable[[int], None] | None = None) -> bytes:
     """The body, read in pieces and never beyond ``limit`` bytes (``TooLarge``).
 
-    Compressed bodies are refused: a small one can hold a very large one.
+    Compressed bodies are refused: a small one can hold a very large one. ``hold`` is told of each
+    piece before it is kept, and may refuse.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMedia("compressed bodies aren't read", place="Content-Encoding")
@@ -57,6 +58,8 @@ async def body(request: Request, limit: int) -> bytes:
             size += len(piece)
             if size > limit:
                 raise TooLarge(f"a body may have at most {limit} bytes")
+            if hold is not None and piece:
+                hold(len(piece))
             pieces.append(piece)
     except ClientDisconnect:
         raise TooSlow("the body didn't arrive in time") from None

@@ -7,7 +7,6 @@ as it would have been in time. Nothing but UTC is compared, and a clock that is 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -73,10 +72,6 @@ class Timers:
         """Whether anything is."""
         with self._hub.read() as reader:
             return bool(reader.due_timers(self._clock(), count=1))
-
-    async def drain(self) -> None:
-        """One pass: until nothing is due."""
-        await asyncio.to_thread(self.run)
 
     def run(self) -> int:
         """Do what is due now, and what that makes due; how many units that took. Blocks."""

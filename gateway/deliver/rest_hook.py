@@ -23,6 +23,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from standardwebhooks import Webhook
 
+from gateway import traces
 from gateway.deliver.endpoint import PLACE, Blocked, Endpoint, Guard
 from gateway.deliver.failure import Failure
 from gateway.deliver.notice import Notice
@@ -83,6 +84,8 @@ def _request(
     headers += signature(secret, notice.id, notice.body or b"", datetime.now(UTC)).items()
     if notice.media_type:
         headers.append(("content-type", notice.media_type))
+    if traceparent := traces.traceparent():
+        headers.append((traces.HEADER, traceparent))
     if notice.hops:
         headers.append((HOPS, str(notice.hops)))
     method, url = "POST", endpoint.url

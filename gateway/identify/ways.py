@@ -30,6 +30,20 @@ def ways(person: Resource) -> Iterator[Pairs]:
             yield [("telecom", escaped(one["value"]))]
 
 
+def described(person: Resource) -> Resource:
+    """Of a Patient what its records are found by: numbers, contacts, birth date, the first given
+    name of each name. A hashed number finds nobody.
+    """
+    numbers = [one for one in person.get("identifier") or [] if one.get("system") != codes.SSN_HASH]
+    names = [
+        {"family": name.get("family"), "given": (name.get("given") or [])[:1]}
+        for name in person.get("name") or []
+    ]
+    rest = {name: person[name] for name in ("telecom", "birthDate") if person.get(name)}
+    said = {**rest, "identifier": numbers, "name": names}
+    return {"resourceType": "Patient", **{name: value for name, value in said.items() if value}}
+
+
 def _first(person: Resource, part: str) -> list[str]:
     """The family names, or the first given names, as a search takes them."""
     found = []

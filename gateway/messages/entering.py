@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
+from gateway.admission.changes import change
 from gateway.admission.rules import RULED, Change, Hall, admit
 from gateway.errors import Issue, NotFound
-from gateway.fhir import gates
 from gateway.fhir.provenance import provenance
-from gateway.identify.late import OLDER, filled
+from gateway.identify.late import OLDER
 from gateway.identify.merge import led
 from gateway.messages.meaning import Understood
 from gateway.model import Context, Entry, Message, Reference
 from gateway.store import SHARED, Ready, Transaction, ready
 from gateway.store.session import microseconds
-from gateway.translate import merge
 
 
 def enter(
@@ -101,22 +100,11 @@ def _written(
                 made.append(each.reference)
                 continue
         older = _is_older(said, tx.said(each.reference))
-        changes.append(_change(tx, each, said, late=older))
+        entry, prepared = each.opened() if isinstance(each, Ready) else (each, None)
+        changes.append(change(tx, entry, prepared, said, late=older))
         late = late or older
     written = admit(hall, tx, context, changes, trusted=True)
     return [*made, *(each.reference for each in written)], late
-
-
-def _change(tx: Transaction, one: Ready | Entry, said: datetime | None, *, late: bool) -> Change:
-    """What an entry makes of what the hub has. Where it can be as the message says, it is."""
-    reference = one.reference
-    if isinstance(one, Ready):
-        one, prepared = one.opened()
-        if not tx.version(reference) or tx.holds(reference, prepared.digest):
-            return Change(prepared.resource, said=said, prepared=prepared)
-    current = tx.content(reference)
-    body = filled(current, one) if late and current else merge(current, one)
-    return Change(gates.check(body, models=False), said=said)
 
 
 def _is_repeated(tx: Transaction, one: Ready) -> bool:

@@ -41,7 +41,8 @@ def take(
         return before
     if code == "AA":
         turn.take(tx)
-    receipt = Receipt(message.id, code, issues, acknowledge(code, issues, turn.tells(code)))
+    answer = acknowledge(code, issues, turn.tells(code))
+    receipt = Receipt(message.id, code, issues, answer, stage=stage or "")
     if before is None:
         tx.message(message, receipt, event=event, stage=stage)
     else:
@@ -69,7 +70,7 @@ def retake(
         aged = replace(outcome.translation, said=message.received)
         outcome = replace(outcome, translation=aged)
     code, stage, event, issues = _enter(hall, tx, message, outcome)
-    receipt = Receipt(message.id, code, issues, acknowledge(code, issues))
+    receipt = Receipt(message.id, code, issues, acknowledge(code, issues), stage=stage or "")
     if code == "AA" or tx.kept(KEEPER, message.id).acknowledgement != "AA":
         tx.renew(receipt, event=event, stage=stage)
     unmapped.wait(tx, hall.members, message, _lacks(outcome), code)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -45,6 +46,10 @@ Release = Callable[[int, Callable[[], bool]], int]
 """Takes the rows again that wait for a code, as long as it is to go on."""
 
 
+Alone = Callable[[str], AbstractContextManager[bool]]
+"""Whether, of the processes of a hub, this one does something alone, as long as it is at it."""
+
+
 class Submit(Protocol):
     """Runs a unit in the next group, and wakes whom it concerns."""
 
@@ -62,6 +67,7 @@ class Replays:
         journey: Journey,
         submit: Submit,
         release: Release,
+        alone: Alone,
     ) -> None:
         self._hub = hub
         self._hall = hall
@@ -69,6 +75,7 @@ class Replays:
         self._journey = journey
         self._submit = submit
         self._rows = release
+        self._alone = alone
         self._tried: tuple[object, set[int]] = None, set()
         self._sweeping: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -146,11 +153,17 @@ class Replays:
         busy = self._sweeping is not None and self._sweeping.is_alive()
         if busy or self._stopping.is_set():
             return
-        if due := self._due():
-            self._sweeping = threading.Thread(
-                target=self._release, args=(due,), name="replays", daemon=True
-            )
+        if self._due():
+            self._sweeping = threading.Thread(target=self._swept, name="replays", daemon=True)
             self._sweeping.start()
+
+    def _swept(self) -> None:
+        try:
+            with self._alone("replays") as mine:
+                if mine:
+                    self.release()
+        except GatewayError as error:
+            log.warning("replays.later", **error.log())
 
     def release(self) -> int:
         """The same, and wait for it; how many codes were settled."""

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
+from gateway import meters
 from gateway.beside import Child, Gone, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError
@@ -100,6 +101,11 @@ class Understanding:
         )
         return outcome
 
+    @property
+    def processes(self) -> list[Child[Outcome]]:
+        """Those that run beside this one."""
+        return [child for child in self._children if child is not None]
+
     def _ask(self, child: Child[Outcome], source: Source, message: Message) -> Future[Outcome]:
         """Ask it, who the members are with the first question and whenever that has changed."""
         with self._lock:
@@ -133,6 +139,7 @@ class Understanding:
 
     def _replace(self, child: Child[Outcome]) -> None:
         """Start another in the place of one that died."""
+        meters.CHILDREN_LOST.inc()
         for number, known in enumerate(self._children):
             if known is child:
                 self._children[number] = self._begun(self._members.fingerprint)

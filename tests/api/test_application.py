@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 
 from gateway.api import build_api, openapi_document, openapi_text
-from gateway.api.application import ENDPOINTS
+from gateway.api.application import ENDPOINTS, WATCHED
 from gateway.api.docs import STATIC
 from gateway.api.endpoint import Call, check_doors
 from gateway.api.openapi import VERSION
@@ -177,6 +177,16 @@ def test_readiness_follows_the_process(nobody: Caller, ready: list[bool]) -> Non
         assert nobody.get("/livez").status_code == 200
     finally:
         ready[0] = True
+
+
+def test_a_process_without_the_api_answers_whoever_watches_over_it_and_nobody_else(
+    pipeline: Pipeline, settings: Settings, runner: Any
+) -> None:
+    app: Any = build_api(pipeline, settings, take_in=take_in, ready=lambda: True, endpoints=WATCHED)
+    assert {route.path for route in app.routes} == {"/livez", "/readyz", "/metrics"}
+    nobody = Caller(app, runner, None)
+    assert nobody.get("/readyz").status_code == 200
+    assert nobody.get("/fhir/metadata").status_code == 404
 
 
 def test_what_nobody_foresaw_tells_the_client_nothing_and_the_log_no_value(

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import io
 import json
+import resource
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -312,3 +313,17 @@ def test_what_no_rule_reads_of_json_records(clinic: Caller) -> None:
     body = json.dumps(RECORD | {"shoe": {"size": 42}}).encode()
     told = clinic("POST", "/maps/coverage?feed=referrals&file=r.json", content=body).json()
     assert told["files"]["r.json"]["/shoe/size"] == {"there": 1, "read": 0}
+
+
+def test_a_body_that_the_disk_has_no_room_for_is_to_be_sent_again(clinic: Caller) -> None:
+    rows = table(CLIENTS, *(client(str(number)) for number in range(700, 800)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
+    try:
+        refused = clinic("POST", "/intake/csv/shelter?file=clients.csv", content=rows, headers=CSV)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.status_code == 503
+    assert "the disk" in refused.text
+    taken = clinic("POST", "/intake/csv/shelter?file=clients.csv", content=rows, headers=CSV)
+    assert taken.status_code == 200

@@ -20,6 +20,7 @@ import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
+from gateway import logs
 from gateway.api import requests
 from gateway.api.endpoint import Call, Docs, Endpoint
 from gateway.api.pages.words import words
@@ -117,7 +118,7 @@ def _html(template: str, status: int = 200, **values: Any) -> Response:
 
 def _refused(error: GatewayError) -> Response:
     """A page that says what to do now; the log names the place, never the token."""
-    log.info("refused", route="light", status=error.status, **error.log())
+    logs.refusal(log, "refused", error, route="light", status=error.status)
     status = 404 if isinstance(error, Unauthenticated) else error.status
     return _html("refused.html", status, why=_why(error))
 
