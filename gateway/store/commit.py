@@ -340,6 +340,10 @@ class OwnCommit:
                     # Nothing was committed. A server that is away says so by the next connection.
                     raise Retry("the connection was lost") from None
                 raise
+            except Retry:
+                if self._engine.lost(connection):  # the server cut it off: it was idle too long
+                    connection.invalidate()
+                raise
             finally:
                 if link.broken:
                     self.refusing = True

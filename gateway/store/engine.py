@@ -43,7 +43,7 @@ PATIENCE: Final = 2000
 
 _LOCK: Final = 0x63617265  # any number, but always the same
 _TURN: Final = 0.05  # seconds between two attempts at it
-_RETRIED: Final = frozenset({"40001", "40P01", "23505"})
+_RETRIED: Final = frozenset({"40001", "40P01", "23505", "25P03"})  # 25P03: it was idle too long
 _HELD: Final = frozenset({"55P03", "40P01"})
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _AWAY: Final = (
@@ -238,11 +238,12 @@ class Postgresql:
         self.writes = sa.create_engine(url, pool_size=8, max_overflow=0, **common)
         self.reads = sa.create_engine(url, pool_size=8, max_overflow=8, **common)
         self._lost = 0.0
+        self._closed = False
         for engine in (self.writes, self.reads):
             sa.event.listen(engine, "connect", _born)
             sa.event.listen(engine, "connect", _wait_for_the_disk)
             sa.event.listen(engine, "checkout", self._checked_out)
-            sa.event.listen(engine, "checkin", _used)
+            sa.event.listen(engine, "checkin", self._returned)
         sa.event.listen(self.writes, "connect", _let_go)
 
     def _checked_out(self, driver: Any, record: Any, _: object) -> None:
@@ -255,6 +256,11 @@ class Postgresql:
             self._lost = now
         if record.info["born"] <= self._lost:
             raise sa.exc.DisconnectionError
+
+    def _returned(self, _: object, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+        if self._closed:
+            record.invalidate()
 
     def _answers(self, driver: Any) -> bool:
         try:
@@ -317,7 +323,8 @@ class Postgresql:
         return True
 
     def close(self) -> None:
-        """Those in the pools; whoever has another closes it."""
+        """Those in the pools now; others when they come back."""
+        self._closed = True
         self.reads.dispose()
         self.writes.dispose()
 
@@ -336,10 +343,6 @@ class Postgresql:
 
 def _born(_: object, record: Any) -> None:
     record.info["born"] = time.monotonic()
-
-
-def _used(_: object, record: Any) -> None:
-    record.info["used"] = time.monotonic()
 
 
 def _let_go(driver: psycopg.Connection[Any], _: object) -> None:

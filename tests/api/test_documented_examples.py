@@ -239,7 +239,7 @@ def test_every_documented_example_works_against_the_demo(demo: Demo) -> None:
 
 
 def agency(one: Example) -> str:
-    if one.path.startswith("/admin") or one.operation.startswith("reindex"):
+    if one.path.startswith(("/admin", "/metrics")) or one.operation.startswith("reindex"):
         return "admin"
     return "food-bank" if one.operation in PERFORMERS else "cedar-general"
 

@@ -286,7 +286,8 @@ def broken(id: str, chance: random.Random) -> bytes:
     text = adt(id, f"M{id}", more=f"||||||{name}").encode()
     raw = text.replace(b"Rivera", family)
     if chance.random() < 0.1:
-        raw = raw.replace(b"|EHR|", b"|" + junk.replace(b"\x00", b"") + b"|", 1)
+        # In some sets a byte may take what follows it along, were it the delimiter.
+        raw = raw.replace(b"|EHR|", b"|" + junk.replace(b"\x00", b"") + b"\x1b(BEHR|", 1)
     return raw.replace(b"\x1c", b"").replace(b"\x0b", b"")
 
 

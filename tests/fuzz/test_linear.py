@@ -191,7 +191,7 @@ def test_twice_the_bytes_take_at_most_2_3_times_the_work(case: str) -> None:
     work, shape, size = CASES[case]
     one, two = filled(shape, size), filled(shape, 2 * size)
     best_one = best_two = float("inf")
-    for _ in range(8):
+    for _ in range(24):
         best_one = min(best_one, cpu(work, one))
         best_two = min(best_two, cpu(work, two))
         if best_two <= max(MOST * best_one, FLOOR):
