@@ -30,9 +30,12 @@ T = TypeVar("T")
 STOP: Final = 30.0
 """Seconds that a process may take to finish what it was asked."""
 
-LITTER: Final = 500_000
-"""Objects made before a process looks for garbage: what a record makes has no cycles, and what 500
-rows do, looked through again and again, would cost a tenth of the time."""
+LITTER: Final = 50_000
+"""Objects made before a process looks for garbage, where somebody waits for each answer: ten times
+as many would hold one up for half a second."""
+
+LITTERS: Final = 500_000
+"""The same where nobody waits: looking through 500 rows again and again would cost a tenth."""
 
 _READY: Final = b"ready"
 _END: Final = b"end"
@@ -56,8 +59,9 @@ class Failed(Exception):
 class Child(Generic[T]):
     """One process, and what is asked of it in order.
 
-    It is ready once it has loaded the maps of ``fingerprint``. ``read`` makes of what ``answer``
-    gave over there what is told here.
+    It is ready once it has loaded the maps of ``fingerprint``; ``litter`` is how many objects it
+    makes before it looks for garbage. ``read`` makes of what ``answer`` gave over there what is
+    told here.
     """
 
     def __init__(
@@ -66,10 +70,11 @@ class Child(Generic[T]):
         read: Callable[[Any], T],
         folders: tuple[Path, ...],
         fingerprint: str,
+        litter: int = LITTER,
     ) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, answer, folders, logs.chosen()), daemon=True
+            target=_serve, args=(theirs, answer, folders, litter, logs.chosen()), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -194,6 +199,7 @@ def _serve(
     pipe: Connection,
     answer: Answer,
     folders: tuple[Path, ...],
+    litter: int,
     logged: tuple[str, logs.Form] | None,
 ) -> None:
     """Answer until the pipe's other end says so, or is gone: then nobody is left to answer."""
@@ -203,7 +209,7 @@ def _serve(
     gc.disable()
     shipped = load(folders)
     gc.freeze()
-    gc.set_threshold(LITTER, 20, 100)
+    gc.set_threshold(litter, 20, 100)
     gc.enable()
     with contextlib.suppress(EOFError, OSError):
         pipe.send_bytes(_READY + shipped.fingerprint.encode())

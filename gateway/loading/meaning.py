@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from gateway.beside import Child, Source, library_of
+from gateway.beside import LITTERS, Child, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError, Internal, Issue, Lack, TranslateError
 from gateway.logs import about
@@ -73,7 +73,8 @@ class Meanings:
         self._source = source
         fingerprint = ""  # each question names the version of the maps that it is for
         self._children = [
-            Child(_answer, _unpacked, tuple(folders), fingerprint) for _ in range(processes)
+            Child(_answer, _unpacked, tuple(folders), fingerprint, LITTERS)
+            for _ in range(processes)
         ]
         self._turns = cycle(self._children)
 

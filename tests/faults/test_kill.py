@@ -17,7 +17,7 @@ from tests.process import SERVE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
-KILLS = {"sqlite": size("KILLS", 25), "postgresql": size("KILLS", 10)}
+KILLS = {"sqlite": size("KILLS", 25), "postgresql": size("KILLS", 6)}
 BROKEN_KILLS = 5
 ENGINES = pytest.mark.parametrize("engine", KILLS)
 

@@ -17,7 +17,7 @@ from tests.process import SERVE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
-TERMS = {"sqlite": size("TERMS", 6), "postgresql": size("TERMS", 3)}
+TERMS = {"sqlite": size("TERMS", 4), "postgresql": size("TERMS", 2)}
 BROKEN_TERMS = 4
 DRAINED = 30.0
 """Seconds: ``GATEWAY_DRAIN_TIMEOUT`` as it is by itself."""
