@@ -197,8 +197,7 @@ def operation(endpoint: Endpoint) -> Json:
     made["parameters"] += docs.own
     if docs.request:
         made["requestBody"] = {"required": docs.needs_body, "content": _content(docs.request)}
-    gone = "/{id}" in endpoint.path  # what was deleted
-    made["responses"] = _responses(docs, open=endpoint.policy is Policy.PUBLIC, gone=gone)
+    made["responses"] = _responses(docs, open=endpoint.policy is Policy.PUBLIC)
     made["security"] = [] if endpoint.policy is Policy.PUBLIC else [{"key": []}]
     return made
 
@@ -224,7 +223,7 @@ def openapi_text(app: FastAPI) -> str:
     return json.dumps(openapi_document(app), indent=1, ensure_ascii=False) + "\n"
 
 
-def _responses(docs: Docs, *, open: bool, gone: bool) -> Json:
+def _responses(docs: Docs, *, open: bool) -> Json:
     headers = {name: _ref("headers", name) for name in docs.headers}
     success: Json = {"description": docs.summary}
     if docs.response:
@@ -236,7 +235,6 @@ def _responses(docs: Docs, *, open: bool, gone: bool) -> Json:
         made[str(status)] = _besides(success, status) | {"description": text}
     errors = {400, *docs.errors, 500}
     errors |= set() if open else {401, 403, 429, 503}
-    errors |= {410} if gone else set()
     return made | {str(status): _ref("responses", f"Error{status}") for status in sorted(errors)}
 
 

@@ -130,6 +130,7 @@ class Operation:
         request: dict[str, Any] = {FHIR: self.request} if posts and self.request else {}
         request |= self.raw_request if posts else {}
         body = {406, 408, 413, 415} if posts else {406}
+        gone = {410} if level == "instance" else set()
         return Docs(
             "Operations",
             f"{self.summary}{where}" + (f": {type_}" if type_ and len(self.types) > 1 else ""),
@@ -141,7 +142,7 @@ class Operation:
             status=self.status,
             response={FHIR: self.response} if self.response else {},
             headers=self.headers,
-            errors=tuple(sorted({400, 404, *body, *self.errors})),
+            errors=tuple(sorted({400, 404, *body, *gone, *self.errors})),
         )
 
     def _queried(self) -> list[Parameter]:

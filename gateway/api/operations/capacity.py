@@ -64,5 +64,5 @@ CAPACITY: Final = Operation(
             "name": "Night shelter",
         }
     },
-    errors=(403, 410),
+    errors=(403,),
 )

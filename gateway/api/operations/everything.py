@@ -82,5 +82,4 @@ EVERYTHING: Final = Operation(
             ],
         }
     },
-    errors=(410,),
 )

@@ -62,7 +62,6 @@ META: Final = Operation(
     "Meta",
     "The profiles, security labels and tags of a resource, with its version and time.",
     response=_ANSWER,
-    errors=(410,),
 )
 META_ADD: Final = Operation(
     "meta-add",
@@ -75,7 +74,7 @@ META_ADD: Final = Operation(
     affects=True,
     request=_BODY,
     response=_ANSWER,
-    errors=(409, 410, 422),
+    errors=(409, 422),
 )
 META_DELETE: Final = Operation(
     "meta-delete",
@@ -88,5 +87,5 @@ META_DELETE: Final = Operation(
     affects=True,
     request=_BODY,
     response=_ANSWER,
-    errors=(409, 410, 422),
+    errors=(409, 422),
 )

@@ -75,5 +75,5 @@ RESEND: Final = Operation(
             ],
         }
     },
-    errors=(403, 410),
+    errors=(403,),
 )

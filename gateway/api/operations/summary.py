@@ -44,5 +44,4 @@ SUMMARY: Final = Operation(
             ],
         }
     },
-    errors=(410,),
 )
