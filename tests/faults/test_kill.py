@@ -15,9 +15,8 @@ from tests.faults.load import Journal
 from tests.faults.scene import scene, seeded, size, summary
 from tests.process import SERVE
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
-
 KILLS = {"sqlite": size("KILLS", 25), "postgresql": size("KILLS", 6)}
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800 + 30 * max(KILLS.values()))]
 BROKEN_KILLS = 5
 ENGINES = pytest.mark.parametrize("engine", KILLS)
 

@@ -17,11 +17,10 @@ from tests.process import SERVE, Process
 
 MESSAGES = int(os.environ.get("GATEWAY_SYNC_MESSAGES", "40"))
 
-
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.skipif(bool(cannot_trace()), reason=cannot_trace()),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300 + MESSAGES),
 ]
 
 
