@@ -8,163 +8,22 @@ character, an unknown version. What can't is a ParseError with its place.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.errors import Issue, ParseError
 from gateway.model import FIELDS
 from gateway.parse.charset import decode
-from gateway.parse.delimiters import STANDARD, Delimiters, declared
-from gateway.parse.escapes import unescape
+from gateway.parse.delimiters import Delimiters, declared
 from gateway.parse.header import VERSIONS, charset_name, header_line, opening
 from gateway.parse.lines import segment_lines
+from gateway.parse.parts import REPETITION, Literal, Part, Sheet, named
 from gateway.parse.structures import structure
 
 _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments whose first field is the field separator itself."""
 
 _AFTER: Final = "\r\n\x00\x1a\x1c"
-_REPETITION, _COMPONENT, _SUBCOMPONENT = 1, 2, 3
-
-
-class Part:
-    """A repetition, component or subcomponent of a field: a ``model.Node``."""
-
-    __slots__ = ("_depth", "_leaves", "_number", "_parts", "_segment", "_up", "value")
-
-    def __init__(
-        self, segment: Segment, value: str, depth: int, up: Part | int, number: int
-    ) -> None:
-        self._segment = segment
-        self._depth = depth
-        self._up = up
-        self._number = number
-        self._leaves: list[str] | None = None
-        self._parts: list[str | Part] | None = None  # each a text until somebody goes there
-        self.value = value
-        """As sent, escapes and all."""
-
-    @property
-    def place(self) -> str:
-        """``PID-3[2].4.1``; ``[1]`` is left out; ``OBX[3]-5`` from the 2nd segment on.
-
-        Worked out when it is asked for, which is when something is wrong.
-        """
-        if isinstance(self._up, int):
-            return _place(self._segment, self._up, self._number)
-        return f"{self._up.place}.{self._number}"
-
-    def text(self) -> str | None:
-        """The unescaped text of the first leaf; None where empty, ``NULL`` for ``""``."""
-        leaves = self._leaves
-        if leaves is None:
-            leaves = self._cut()
-        return (leaves[0] if leaves else self._first()) or None
-
-    def _first(self) -> str:
-        """The first leaf of what isn't simple."""
-        _, component, _, escape, subcomponent, _ = self._segment.marks
-        leaf = self.value
-        if self._depth == _REPETITION:
-            leaf = leaf.partition(component)[0]
-        if self._depth != _SUBCOMPONENT:
-            leaf = leaf.partition(subcomponent)[0]
-        return self._segment.unescape(leaf, self) if escape in leaf else leaf
-
-    @property
-    def form(self) -> Hashable | None:
-        """What parts that read alike have in common; None for one with escapes."""
-        segment = self._segment
-        if segment.marks.escape in self.value:
-            return None
-        if segment.plain and self._depth == _REPETITION:
-            return self.value
-        return self.value, self._depth, segment.marks
-
-    @property
-    def shape(self) -> bytes:
-        """Which children there are: a byte each, 1 or 0."""
-        leaves = self._leaves
-        if leaves is None:
-            leaves = self._cut()
-        parts = leaves or self._parts or self._divide()
-        return bytes(map(bool, parts)) if len(parts) > 1 else b"\x01"
-
-    def leaf(self, number: int) -> str | None:
-        """The text of a child: the fast way to ``child(number).text()``, without the child."""
-        leaves = self._leaves
-        if leaves is None:
-            leaves = self._cut()
-        if leaves:
-            return (leaves[number - 1] or None) if 0 < number <= len(leaves) else None
-        child = self.child(number)
-        return child.text() if child is not None else None
-
-    def _cut(self) -> list[str]:
-        """The texts one level down, of an undivided one its own: of what is simple, as most is.
-
-        [] where a text has an escape, or is divided again.
-        """
-        _, component, _, escape, subcomponent, _ = self._segment.marks
-        value, depth = self.value, self._depth
-        if escape in value or (depth == _REPETITION and subcomponent in value):
-            leaves = []
-        elif depth == _SUBCOMPONENT:
-            leaves = [value]
-        else:
-            leaves = value.split(component if depth == _REPETITION else subcomponent)
-        self._leaves = leaves
-        return leaves
-
-    def child(self, number: int) -> Part | None:
-        """The component or subcomponent, from 1; None where there is none or it is empty.
-
-        A part that isn't divided is its own child 1, and has no other.
-        """
-        parts = self._parts
-        if parts is None:
-            parts = self._divide()
-        if not parts:
-            return self if number == 1 else None
-        if not 0 < number <= len(parts):
-            return None
-        found = parts[number - 1]
-        if isinstance(found, Part):
-            return found
-        if not found:
-            return None
-        made = parts[number - 1] = Part(self._segment, found, self._depth + 1, self, number)
-        return made
-
-    def _divide(self) -> list[str | Part]:
-        """Divide the value into the parts one level down; [] where nothing divides it."""
-        _, component, _, _, subcomponent, _ = self._segment.marks
-        value = self.value
-        parts: list[str | Part] = []
-        if self._depth == _REPETITION:
-            if component in value or subcomponent in value:
-                parts += value.split(component)
-        elif self._depth == _COMPONENT and subcomponent in value:
-            parts += value.split(subcomponent)
-        self._parts = parts
-        return parts
-
-
-class Literal(Part):
-    """MSH-1 and MSH-2, which hold the delimiters and so can't be divided by them."""
-
-    __slots__ = ()
-
-    def __init__(self, segment: Segment, value: str, field: int) -> None:
-        super().__init__(segment, value, _SUBCOMPONENT, field, 1)
-
-    def text(self) -> str | None:
-        """As sent."""
-        return self.value
-
-    @property
-    def form(self) -> None:
-        """None: the delimiters don't serve within themselves."""
 
 
 class Segment:
@@ -174,23 +33,21 @@ class Segment:
 
     __slots__ = (
         "_fields",
-        "_message",
         "_nodes",
+        "_sheet",
         "index",
         "marks",
         "name",
         "ordinal",
-        "plain",
         "raw",
         "shape",
     )
 
-    def __init__(self, message: Message, name: str, ordinal: int, index: int, raw: str) -> None:
-        self._message = message
+    def __init__(self, sheet: Sheet, name: str, ordinal: int, index: int, raw: str) -> None:
+        self._sheet = sheet
         self._fields: list[str] | None = None
         self._nodes: dict[int, tuple[Part, ...]] = {}
-        self.marks = message.delimiters
-        self.plain = message.plain
+        self.marks = sheet.marks
         self.name = name
         self.ordinal = ordinal
         self.index = index
@@ -199,7 +56,7 @@ class Segment:
     @property
     def place(self) -> str:
         """``PID``, or ``OBX[3]`` from the second of its name on."""
-        return self.name if self.ordinal == 1 else f"{self.name}[{self.ordinal}]"
+        return named(self.name, self.ordinal)
 
     @property
     def fields(self) -> list[str]:
@@ -250,15 +107,6 @@ class Segment:
             return self._escaped(field, repetition, component, subcomponent)
         return leaf or None
 
-    def unescape(self, leaf: str, part: Part) -> str:
-        """Undo the escapes of a leaf; one that can't be understood is a warning at its place."""
-        message = self._message
-
-        def report() -> None:
-            message.warn("an escape sequence isn't one that is known; kept as sent", part.place)
-
-        return unescape(leaf, self.marks, message.charset, report)
-
     def _escaped(self, field: int, repetition: int, *numbers: int) -> str | None:
         """The slow way, for a leaf that is there: its place may have to be reported."""
         part: Part | None = self.repetitions(field)[repetition - 1]
@@ -267,13 +115,14 @@ class Segment:
         return part.text() if part else None
 
     def _repetitions(self, number: int, value: str) -> tuple[Part, ...]:
+        sheet, above = self._sheet, (self.name, self.ordinal, number)
         if number < 3 and self.name in _HEADERS:
-            return (Literal(self, value, number),)
+            return (Literal(sheet, value, above),)
         mark = self.marks.repetition
         if mark not in value:
-            return (Part(self, value, _REPETITION, number, 1),)
+            return (Part(sheet, value, REPETITION, above, 1),)
         parts = enumerate(value.split(mark), 1)
-        return tuple(Part(self, part, _REPETITION, number, n) for n, part in parts)
+        return tuple(Part(sheet, part, REPETITION, above, n) for n, part in parts)
 
 
 class Message:
@@ -286,12 +135,11 @@ class Message:
 
     __slots__ = (
         "_by_name",
-        "_warnings",
+        "_sheet",
         "charset",
         "control_id",
         "delimiters",
         "event",
-        "plain",
         "segments",
         "structure",
         "version",
@@ -301,9 +149,8 @@ class Message:
 
     def __init__(self, delimiters: Delimiters, charset: str, lines: list[str]) -> None:
         self.delimiters = delimiters
-        self.plain = delimiters[:5] == STANDARD[:5]
         self.charset = charset
-        self._warnings: dict[tuple[str | None, str], Issue] = {}
+        self._sheet = Sheet(delimiters, charset)
         self._by_name: dict[str, list[Segment]] = {}
         self.segments: tuple[Segment, ...] = tuple(self._cut(lines))
         header = self.segments[0]
@@ -316,7 +163,7 @@ class Message:
     @property
     def warnings(self) -> tuple[Issue, ...]:
         """What was mended so far: reading is lazy, so look after the last read."""
-        return tuple(self._warnings.values())
+        return self._sheet.warnings
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
@@ -329,17 +176,17 @@ class Message:
 
     def warn(self, text: str, place: str | None, condition: str = "102") -> None:
         """Report something mended, once a place."""
-        self.add(Issue(text, place, "value", condition, "warning"))
+        self._sheet.warn(text, place, condition)
 
     def add(self, issue: Issue) -> None:
         """Report a finding, once a place."""
-        self._warnings.setdefault((issue.place, issue.text), issue)
+        self._sheet.add(issue)
 
     def _cut(self, lines: list[str]) -> Iterator[Segment]:
         for index, line in enumerate(lines):
             name = line[:3]
             same = self._by_name.setdefault(name, [])
-            segment = Segment(self, name, len(same) + 1, index, line)
+            segment = Segment(self._sheet, name, len(same) + 1, index, line)
             same.append(segment)
             yield segment
 
@@ -390,8 +237,3 @@ def _nth(value: str, mark: str, number: int) -> str:
         return value if number == 1 else ""
     parts = value.split(mark, number)
     return parts[number - 1] if 0 < number <= len(parts) else ""
-
-
-def _place(segment: Segment, field: int, repetition: int) -> str:
-    suffix = f"[{repetition}]" if repetition > 1 else ""
-    return f"{segment.place}-{field}{suffix}"

@@ -17,7 +17,8 @@ import pytest
 
 from gateway.errors import GatewayError
 from gateway.parse import charset
-from gateway.parse.er7 import Part, parse
+from gateway.parse.er7 import parse
+from gateway.parse.parts import Part
 from gateway.receive.ack import acknowledge, header
 from gateway.receive.batch import answer, divide
 from gateway.receive.framing import Deframer, frame

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from gateway.errors import ParseError
 from gateway.model import FIELDS, NULL
-from gateway.parse.er7 import Message, Part, parse
+from gateway.parse.er7 import Message, parse
+from gateway.parse.parts import Part
 
 HEAD = "MSH|^~\\&|CLINIC|CEDARGEN|HUB|GW|20250301||REF^I12^REF_I12|M1|P|2.5.1\r"
 
@@ -313,3 +316,16 @@ def test_a_warning_is_given_once_a_place_however_often_it_is_read() -> None:
     for _ in range(3):
         assert read(record, "PID", 3, 1, 2) == component.text() == "b\\Q\\"
     assert [issue.place for issue in record.warnings] == ["PID-3.2"]
+
+
+def test_a_message_that_is_done_leaves_nothing_for_the_collector() -> None:
+    gc.collect()
+    record = message("PID|||1^^^A&B&C~2||" + "\\Q\\^x&y~z", "OBX|1", "OBX|2|ST|a^b&c")
+    for segment in record.segments:
+        for number in range(1, len(segment.fields)):
+            for part in segment.repetitions(number):
+                assert part.place
+                child = part.child(2)
+                assert (child.child(1) if child else part).text() is not None or not part.text()
+    del record, segment, part, child
+    assert gc.collect() == 0

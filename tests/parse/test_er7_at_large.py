@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import ParseError
-from gateway.parse.er7 import Message, Part, Segment, parse
+from gateway.parse.er7 import Message, Segment, parse
+from gateway.parse.parts import Part
 from tests.corpora import Sample, messages, needs_corpora
 
 HEAD = b"MSH|^~\\&|A|B|C|D|E||ADT^A01|M1|P|2.5.1\r"
