@@ -21,6 +21,9 @@ BEDS_COUNT: Final = timedelta(hours=24)
 OTHERS_COUNT: Final = timedelta(days=7)
 """How long a word on beds, and on anything else, counts in full."""
 
+KINDS: Final = {"at": str, "beds": bool, "stays": bool, "free": int, "total": int}
+"""What the parts of ``capacity-detail`` hold; one that holds anything else says nothing."""
+
 POINTS: Final = {Room.CAPACITY: 20, Room.ASSESSMENT: 10, Room.WAITLIST: -10, Room.NONE: -20}
 
 WITH_BEDS: Final = frozenset({"homelessness", "inadequate-housing", "intimate-partner-violence"})
@@ -173,9 +176,10 @@ def _counts(capacity: Capacity) -> timedelta:
 
 
 def _room(extension: Resource | None) -> Room | None:
-    concept = _parts(extension).get("capacityStatus") or {}
+    concept = _parts(extension).get("capacityStatus")
     known = set(Room)
-    found = (each.get("code") for each in concept.get("coding") or [])
+    codings = concept.get("coding") or [] if isinstance(concept, dict) else []
+    found = (each.get("code") for each in codings)
     return next((Room(code) for code in found if code in known), None)
 
 
@@ -189,8 +193,9 @@ def _parts(extension: Resource | None) -> dict[str, Any]:
     found = {}
     for part in (extension or {}).get("extension") or []:
         value = next((v for name, v in part.items() if name.startswith("value")), None)
-        if value is not None:
-            found[str(part.get("url"))] = value
+        name = str(part.get("url"))
+        if value is not None and type(value) is KINDS.get(name, type(value)):
+            found[name] = value
     return found
 
 

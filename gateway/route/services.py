@@ -8,7 +8,8 @@ Beside R4's elements and the SDOH-CC capacity it reads this gateway's extensions
     eligibility-age      Range in years, of HealthcareService.eligibility
     required-document    CodeableConcept, of HealthcareService: what it asks to see (HSDS's)
 
-and R4's own ``location-boundary-geojson`` (outer rings: a hole in a shape isn't cut out).
+and R4's own ``location-boundary-geojson`` (outer rings: a hole in a shape isn't cut out). One whose
+value is of another type says nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ KILOMETRES: Final = {"km": 1.0, "m": 0.001, "[mi_i]": 1.609344}
 WEEK: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 GENDERS: Final = {"women": "female", "men": "male"}
 HOUSEHOLDS: Final = frozenset({"without-children", "with-children", "only-children"})
+TYPES: Final = {
+    GEOJSON: "valueAttachment",
+    codes.ROUTE + "receives-referrals": "valueBoolean",
+    codes.ROUTE + "routing-weight": "valuePositiveInt",
+    codes.ROUTE + "coverage-radius": "valueQuantity",
+    codes.ROUTE + "eligibility-age": "valueRange",
+    codes.ROUTE + "required-document": "valueCodeableConcept",
+}
+"""Where the value of an extension stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def _rings(location: Resource) -> Iterator[tuple[Point, ...]]:
         several = [shape["coordinates"]] if shape.get("type") == "Polygon" else None
         for polygon in several or (shape.get("coordinates") or []):
             yield tuple((float(y), float(x)) for x, y, *_ in polygon[0])
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         return  # not a shape: the area stays unknown, and is to be confirmed
 
 
@@ -185,6 +195,8 @@ def _number(ages: Resource | None, end: str, otherwise: float | None) -> float |
 
 # --- when ----------------------------------------------------------------------------------------
 
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
 
 def _openings(times: Iterable[Resource]) -> Iterator[Opening]:
     for each in times:
@@ -197,8 +209,11 @@ def _openings(times: Iterable[Resource]) -> Iterator[Opening]:
 
 
 def _clock(text: str | None) -> time:
-    """A FHIR time, without its fractions; where absent, midnight: the day's beginning or end."""
-    return time.fromisoformat(text[:8]) if text else time(0)
+    """A FHIR time to the minute; where absent, midnight: the day's beginning or end.
+
+    To the second Python would read it but for a leap second, which FHIR has.
+    """
+    return time.fromisoformat(text[:5]) if text else time(0)
 
 
 def _closed(periods: Iterable[Resource], zone: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
@@ -208,7 +223,7 @@ def _closed(periods: Iterable[Resource], zone: ZoneInfo) -> Iterator[tuple[datet
         start, end = (_ends(during.get(name), zone) for name in ("start", "end"))
         if start or end:
             first = start[0] if start else datetime.min.replace(tzinfo=UTC)
-            yield first, end[1] if end else datetime.max.replace(tzinfo=UTC)
+            yield first, end[1] if end else _EVER
 
 
 def _ends(text: str | None, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
@@ -216,12 +231,12 @@ def _ends(text: str | None, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
     if not text:
         return None
     if "T" in text:
-        at = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text.replace(":60", ":59"))  # a leap second
         at = at if at.tzinfo else at.replace(tzinfo=zone)
         return at, at
     day = date.fromisoformat((text + "-01-01")[:10])
     first = datetime.combine(day, time(0), zone)
-    return first, first + timedelta(days=1)
+    return first, _EVER if day == date.max else first + timedelta(days=1)
 
 
 def _value(element: Resource, name: str) -> Any:
@@ -232,5 +247,5 @@ def _value(element: Resource, name: str) -> Any:
 def _values(element: Resource, name: str) -> Iterator[Any]:
     url = name if ":" in name else codes.ROUTE + name
     for each in element.get("extension") or []:
-        if each.get("url") == url:
-            yield next((v for key, v in each.items() if key.startswith("value")), None)
+        if each.get("url") == url and TYPES[url] in each:
+            yield each[TYPES[url]]

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from gateway.fhir import codes, json
 from gateway.fhir.query import Query
 from gateway.fhir.search import parse_query
 from gateway.identify.scoring import score
 from gateway.identify.ways import escaped, ways
 from gateway.members import KEEPER, Members
-from gateway.model import HUB, Reference, Resource, Stored
+from gateway.model import HUB, Agency, Reference, Resource, Stored
 from gateway.route.concepts import codings
 from gateway.route.directory import performer
 from gateway.route.facts import Candidate, Coding, Referral
@@ -26,6 +28,8 @@ from gateway.route.requests import in_force
 from gateway.route.services import Beside, candidate
 from gateway.routing.around import found, read
 from gateway.store import Reader
+
+log = structlog.get_logger()
 
 WHOLE: Final = 200
 """A directory of so many services is looked through whole, so that a decision shows why each fell.
@@ -64,8 +68,21 @@ def read_candidates(
         barred = frozenset({referral.person.patient} if id in bars else ())
         locations = _locations(reader, stored, service)
         beside = Beside(locations, agreed.get(id), barred, hearsay, zone)
-        out.append(candidate(service, agency, beside))
+        out += _understood(service, agency, beside)
     return out
+
+
+def _understood(service: Resource, agency: Agency, beside: Beside) -> list[Candidate]:
+    """The service as a candidate; of one that can't be understood none.
+
+    What one agency writes of itself mustn't stop the routing of all.
+    """
+    try:
+        return [candidate(service, agency, beside)]
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as fault:
+        where = f"HealthcareService/{service['id']}"
+        log.warning("a service was left out of routing", resource=where, fault=type(fault).__name__)
+        return []
 
 
 def _services(reader: Reader, referral: Referral) -> list[tuple[Stored, Resource]]:

@@ -222,7 +222,31 @@ def test_when_it_is_closed_is_read_in_its_own_time() -> None:
     assert end == datetime(2026, 12, 27, 6, tzinfo=UTC)
     ((start, end),) = periods({"start": "2026-12-24T12:00:00Z"})
     assert (start, end.year) == (datetime(2026, 12, 24, 12, tzinfo=UTC), 9999)
+    ((start, end),) = periods({"start": "2026-12-31T23:59:60Z", "end": "9999-12-31"})
+    assert (start.second, end.year) == (59, 9999)
     assert read({"notAvailable": [{"description": "now and then"}]}).closed == ()
+
+
+def test_a_leap_second_is_its_minute() -> None:
+    (hours,) = read({"availableTime": [{"availableEndTime": "23:59:60"}]}).openings
+    assert hours.end == time(23, 59)
+
+
+@pytest.mark.parametrize("name", ["receives-referrals", "routing-weight", "required-document"])
+def test_an_extension_with_a_value_of_another_type_says_nothing(name: str) -> None:
+    assert read({"extension": [extension(name, valueString="yes")]}) == read()
+
+
+def test_nor_do_those_of_its_places_and_conditions() -> None:
+    odd = {"extension": [extension("eligibility-age", valueString="18 to 24")]}
+    assert read({"eligibility": [odd]}).eligibility == Eligibility(others=1)
+    wide = around("km")
+    wide["extension"] = [extension("coverage-radius", valueString="10 km")]
+    assert read(None, wide).area == Area()
+    far = "9" * 400
+    assert read(None, shape(f'{{"type": "Polygon", "coordinates": [[[{far}, 1]]]}}')).area == Area()
+    deep = "[" * 100_000
+    assert read(None, shape(f'{{"type": "Polygon", "coordinates": {deep}')).area == Area()
 
 
 def test_insurance_accessibility_and_documents_are_read() -> None:

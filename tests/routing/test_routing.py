@@ -12,8 +12,10 @@ from gateway import routing
 from gateway.errors import RouteError
 from gateway.fhir import codes
 from gateway.members import KEEPER, Members
-from gateway.model import HUB
+from gateway.model import HUB, Agency, Resource
 from gateway.route import Decision
+from gateway.route.facts import Candidate
+from gateway.route.services import Beside
 from gateway.routing import candidates
 from gateway.store import Hub
 from tests.routing.county import (
@@ -114,6 +116,21 @@ def test_where_the_service_reaches_is_read_with_it(hub: Hub, members: Members) -
     # another agency's Location isn't this one's to cover
     put(hub, "pantry", service("pantry-food", coverageArea=[{"reference": "Location/away"}]))
     assert said(hub, members, "pantry-food", "area") == "confirm"
+
+
+def test_a_service_that_cant_be_understood_stops_nobody_elses(
+    hub: Hub, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = candidates.candidate
+
+    def odd(service: Resource, agency: Agency, beside: Beside) -> Candidate:
+        if service["id"] == "bank-food":
+            raise OverflowError
+        return whole(service, agency, beside)
+
+    before = set(standing(hub, members))
+    monkeypatch.setattr(candidates, "candidate", odd)
+    assert set(standing(hub, members)) == before - {"bank-food"}
 
 
 def test_another_agencys_record_of_a_person_tells_nothing(hub: Hub, members: Members) -> None:
