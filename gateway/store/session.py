@@ -14,6 +14,8 @@ from gateway.store.link import Link
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def microseconds(at: datetime) -> int:
@@ -22,8 +24,11 @@ def microseconds(at: datetime) -> int:
 
 
 def moment(at: int) -> datetime:
-    """The aware UTC time of microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=at)
+    """The aware UTC time of microseconds since 1970; of what no calendar has, the nearest.
+
+    FHIR's last instant west of Greenwich is one of those.
+    """
+    return _EPOCH + timedelta(microseconds=min(max(at, _FIRST), _LAST))
 
 
 class Clock:

@@ -48,6 +48,14 @@ def fail(hub: Hub, delivery: Delivery, retry_at: datetime) -> None:
     hub.write(lambda unit: unit.failed(delivery, Failure("503"), retry_at, at=NOW))
 
 
+def test_an_end_beyond_the_calendar_is_its_last_moment(hub: Hub) -> None:
+    add(hub, replace(subscriber(), until=datetime.fromisoformat("9999-12-31T23:59:59-14:00")))
+    add(hub, subscriber("other"))
+    with hub.read() as reader:
+        ends = {each.id: each.until for each in reader.subscribers()}
+    assert ends == {"s": datetime.max.replace(tzinfo=UTC), "other": None}
+
+
 def test_a_subscriber_starts_at_the_end_of_the_log(hub: Hub) -> None:
     create(hub, CLINIC, task("before"))
     add(hub, subscriber())
