@@ -18,6 +18,7 @@ from gateway.retention import EVERY, Retention
 from gateway.settings import Settings
 from gateway.store import Aside, Hub, Load, Transaction
 from gateway.store.asides import State
+from gateway.store.session import microseconds
 from tests.shipped import library
 from tests.store.samples import ADMIN, CLINIC, advance, create, task, update
 from tests.store.test_messages import came, repeated
@@ -212,6 +213,26 @@ def test_versions_go_once_others_followed_and_every_subscriber_is_past_them(hub:
     assert versions(hub) == [4]
     with hub.read() as reader:
         assert reader.read(CLINIC, "Task", "t").version == 4
+
+
+def test_a_version_that_was_kept_longer_than_its_successors_goes_in_its_time(hub: Hub) -> None:
+    add(hub, subscriber())
+    first = create(hub, CLINIC, task("t"))
+    for status in ("accepted", "in-progress", "completed"):
+        update(hub, CLINIC, task("t", status))
+    advance(hub, "s", lambda event, _: event.version == 1)  # which is being told of, for a while
+    assert retention(hub, 31, keep_history=30)(dry=False)["versions"] == 2
+    assert versions(hub) == [4, 1]
+    at = microseconds(first.updated)
+    with hub.read() as reader:
+        then = reader.history(CLINIC, "Task", "t", at=(at, at + 1)).entries
+        now = reader.history(CLINIC, "Task", "t", at=(at + 10**15, at + 10**15 + 1)).entries
+        (due,) = reader.due("s", datetime.now(UTC))
+    assert [each.version for each in then] == [1]
+    assert [each.version for each in now] == [4]
+    hub.write(lambda tx: tx.delivered([due], datetime.now(UTC)))
+    retention(hub, 31, keep_history=30, keep_deliveries=30)(dry=False)
+    assert versions(hub) == [4]
 
 
 def test_one_that_is_off_holds_up_nothing(hub: Hub) -> None:

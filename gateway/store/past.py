@@ -95,17 +95,27 @@ def _order(type_: str, id_: str) -> list[sa.ColumnElement[int]]:
     return [version.c.xid, version.c.sequence] if type_ else [version.c.sequence]
 
 
+def follows(later: sa.Alias) -> Condition:
+    """Whether ``later`` is the next version of the same resource that is there: of those between,
+    some may be gone (``purging``).
+    """
+    among = version.alias("among")
+    after = sa.select(sa.func.min(among.c.version)).where(
+        among.c.resource == version.c.resource, among.c.version > version.c.version
+    )
+    return sa.and_(
+        later.c.resource == version.c.resource,
+        later.c.version == after.correlate(version).scalar_subquery(),
+    )
+
+
 def _bounds(since: int | None, at: tuple[int, int] | None) -> list[Condition]:
     bounds: list[Condition] = []
     if since is not None:
         bounds.append(version.c.at >= since)
     if at is not None:
         low, high = at
-        over = sa.select(_LATER.c.sequence).where(
-            _LATER.c.resource == version.c.resource,
-            _LATER.c.version == version.c.version + 1,
-            _LATER.c.at <= low,
-        )
+        over = sa.select(_LATER.c.sequence).where(follows(_LATER), _LATER.c.at <= low)
         bounds += [version.c.at < high, sa.not_(over.correlate_except(_LATER).exists())]
     return bounds
 

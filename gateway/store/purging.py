@@ -20,6 +20,7 @@ from gateway.store.attempts import attempt
 from gateway.store.dialects import later_than
 from gateway.store.link import Row, Statement
 from gateway.store.passages import passage
+from gateway.store.past import follows
 from gateway.store.session import Session, microseconds, moment
 from gateway.store.tables import (
     audit,
@@ -117,10 +118,7 @@ _TOLD_OF: Final = sa.exists().where(
     sa.or_(delivery.c.sequence == version.c.sequence, delivery.c.sequence == _heir.c.sequence)
 )
 _FREE: Final = sa.and_(_heir.c.at < _BEFORE, ~_UNHEARD, ~_TOLD_OF)
-_HEIRS: Final = version.outerjoin(
-    _heir,
-    sa.and_(_heir.c.resource == version.c.resource, _heir.c.version == version.c.version + 1),
-)
+_HEIRS: Final = version.outerjoin(_heir, follows(_heir))
 _VERSIONS: Final = Statement(
     sa.select(version.c.sequence, version.c.at, _heir.c.sequence.is_not(None) & _FREE)
     .select_from(_HEIRS)
@@ -177,7 +175,7 @@ _VERSION: Final = Statement(
         version.c.sequence == _KEY,
         ~sa.exists().where(delivery.c.sequence == version.c.sequence),
         sa.exists().where(
-            _heir.c.resource == version.c.resource, _heir.c.version == version.c.version + 1
+            _heir.c.resource == version.c.resource, _heir.c.version > version.c.version
         ),
     )
 )
