@@ -13,10 +13,8 @@ from typing import Any
 
 import psycopg
 
-from tests.faults.check import Hub, delivered
-from tests.faults.load import Journal, Posters, Senders, receiver
-from tests.faults.scene import BANK, CLINIC, CLINICS, DESKS, SETTINGS, SUBSCRIBERS, members
-from tests.faults.scene import subscribe as subscribed
+from tests.faults.load import receiver
+from tests.faults.scene import SETTINGS, Reached, members
 from tests.process import SERVE, Process
 
 HANG = 120.0
@@ -25,34 +23,12 @@ HANG = 120.0
 ALL = "api,mllp,work"
 
 
-@dataclass
-class Cluster:
-    """Gateways that run, where they are reached together, and what the outside knows."""
+@dataclass(kw_only=True)
+class Cluster(Reached):
+    """Gateways that run, where they are reached together, and their database."""
 
     processes: Sequence[Process]
     url: str
-    api: str
-    mllp_port: int
-    keys: Mapping[str, str]
-    journal: Journal
-
-    @asynccontextmanager
-    async def load(self) -> AsyncIterator[None]:
-        """Clinics send and desks post meanwhile; at the end each message has its AA."""
-        senders = Senders(self.mllp_port, CLINICS, self.journal)
-        posters = Posters(self.api, self.keys[CLINIC], DESKS, self.journal)
-        async with asyncio.TaskGroup() as running:
-            running.create_task(senders.run())
-            running.create_task(posters.run())
-            yield
-            senders.stop()
-            posters.stop()
-
-    async def hub(self) -> Hub:
-        """What the hub has, once everybody has heard of it."""
-        hub = await Hub.read(self.api, self.keys[CLINIC])
-        await delivered(self.journal, hub)
-        return hub
 
     def ask(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of the database."""
@@ -75,25 +51,21 @@ async def cluster(
     own = {"GATEWAY_DATABASE_URL": url, "GATEWAY_TRANSLATORS": "0"}  # it starts in half the time
     given = {**SETTINGS, **own, **(settings or {})}
     processes = [Process(folder, SERVE, {**given, "GATEWAY_ROLES": each}) for each in roles]
-    keys = dict(zip((CLINIC, BANK), members(processes[0], folder), strict=True))
-    journal = Journal(subscribers=tuple(SUBSCRIBERS))
+    keys = members(processes[0], folder)
     both = list(zip(processes, roles, strict=True))
     calls = [one.port for one, each in both if "api" in each]
     messages = [one.mllp_port for one, each in both if "mllp" in each]
-    async with (
-        receiver(journal) as endpoint,
-        balancer(calls) as http,
-        balancer(messages) as mllp,
-    ):
-        try:
-            await asyncio.gather(*(each.start() for each in processes))
-            api = f"http://127.0.0.1:{http}/fhir"
-            for name, (whose, criteria) in SUBSCRIBERS.items():
-                await subscribed(api, keys[whose], f"{endpoint}/{name}", criteria)
-            yield Cluster(processes, url, api, mllp, keys, journal)
-        finally:
-            for each in processes:
-                await each.kill()
+    async with balancer(calls) as http, balancer(messages) as mllp:
+        api = f"http://127.0.0.1:{http}/fhir"
+        made = Cluster(processes=processes, url=url, api=api, mllp_port=mllp, keys=keys)
+        async with receiver(made.journal) as endpoint:
+            try:
+                await asyncio.gather(*(each.start() for each in processes))
+                await made.subscribe(endpoint)
+                yield made
+            finally:
+                for each in processes:
+                    await each.kill()
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.scene import members
+from tests.faults.scene import BANK, CLINIC, members
 from tests.process import SERVE, Process
 
 PATIENCE = 60.0
@@ -96,11 +96,11 @@ def attacked(folder: Path, **settings: str) -> Iterator[Target]:
     enough to stop."""
     named = {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
     process = Process(folder, SERVE, {"GATEWAY_TRANSLATORS": "0", **named})
-    clinic, bank = members(process, folder)
+    keys = members(process, folder)
     with asyncio.Runner() as runner:
         try:
             runner.run(process.start())
-            target = Target(process, clinic, bank, runner)
+            target = Target(process, keys[CLINIC], keys[BANK], runner)
             target.quiet = target.sockets
             yield target
             assert runner.run(process.stop()) == 0

@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -56,29 +56,25 @@ def size(name: str, default: int) -> int:
     return int(os.environ.get(f"GATEWAY_FAULTS_{name}") or default)
 
 
-@dataclass
-class Scene:
-    """A gateway that runs, the keys of its members, and what the outside knows.
+@dataclass(kw_only=True)
+class Reached:
+    """Gateways as the outside reaches them: where, the keys of their members, and what it knows.
 
     ``again``: AE and 503 are no faults, and what is answered so is sent again.
     """
 
-    process: Process
+    api: str
+    mllp_port: int
     keys: Mapping[str, str]
-    journal: Journal
-    again: bool
-
-    @property
-    def api(self) -> str:
-        """The base URL of FHIR."""
-        return f"{self.process.root}/fhir"
+    journal: Journal = field(default_factory=lambda: Journal(subscribers=tuple(SUBSCRIBERS)))
+    again: bool = False
 
     @asynccontextmanager
-    async def load(self) -> AsyncIterator[None]:
+    async def load(self, desks: int = DESKS) -> AsyncIterator[None]:
         """Clinics send and desks post meanwhile; at the end each message has its AA."""
         journal, again = self.journal, self.again
-        senders = Senders(self.process.mllp_port, CLINICS, journal, again=again)
-        posters = Posters(self.api, self.keys[CLINIC], DESKS, journal, again=again)
+        senders = Senders(self.mllp_port, CLINICS, journal, again=again)
+        posters = Posters(self.api, self.keys[CLINIC], desks, journal, again=again)
         async with asyncio.TaskGroup() as running:
             running.create_task(senders.run())
             running.create_task(posters.run())
@@ -86,11 +82,23 @@ class Scene:
             senders.stop()
             posters.stop()
 
+    async def subscribe(self, endpoint: str) -> None:
+        """Everybody of ``SUBSCRIBERS``, each at a path of its own below that endpoint."""
+        for name, (whose, criteria) in SUBSCRIBERS.items():
+            await _subscribe(self.api, self.keys[whose], f"{endpoint}/{name}", criteria)
+
     async def hub(self) -> Hub:
         """What the hub has, once everybody has heard of it."""
         hub = await Hub.read(self.api, self.keys[CLINIC])
         await delivered(self.journal, hub)
         return hub
+
+
+@dataclass(kw_only=True)
+class Scene(Reached):
+    """A gateway, and the outside."""
+
+    process: Process
 
     async def ready(self) -> int:
         """What readyz answers; 0: nobody does."""
@@ -111,29 +119,37 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     """A started gateway on a folder, with members and subscribers. It is killed at the end."""
     process = Process(folder, serve, {**SETTINGS, **(settings or {})})
-    keys = dict(zip((CLINIC, BANK), members(process, folder), strict=True))
-    journal = Journal(subscribers=tuple(SUBSCRIBERS))
-    made = Scene(process, keys, journal, again)
-    async with receiver(journal) as endpoint:
+    made = around(process, folder, again=again)
+    async with receiver(made.journal) as endpoint:
         try:
             await process.start()
-            for name, (whose, criteria) in SUBSCRIBERS.items():
-                await subscribe(made.api, keys[whose], f"{endpoint}/{name}", criteria)
+            await made.subscribe(endpoint)
             yield made
         finally:
             await process.kill()
 
 
-def members(process: Process, folder: Path) -> tuple[str, str]:
+def around(process: Process, folder: Path, *, again: bool = False) -> Scene:
+    """The scene of a gateway that isn't started yet, its members made."""
+    return Scene(
+        process=process,
+        api=f"{process.root}/fhir",
+        mllp_port=process.mllp_port,
+        keys=members(process, folder),
+        again=again,
+    )
+
+
+def members(process: Process, folder: Path) -> dict[str, str]:
     """A clinic and a food bank; their keys."""
     described = folder / CLINIC
     described.mkdir()
     (described / "agency.yaml").write_text(AGENCY)
-    clinic_key, bank_key = process.join(CLINIC, BANK, folder=described)
-    return clinic_key, bank_key
+    keys = process.join(CLINIC, BANK, folder=described)
+    return dict(zip((CLINIC, BANK), keys, strict=True))
 
 
-async def subscribe(api: str, key: str, endpoint: str, criteria: str) -> None:
+async def _subscribe(api: str, key: str, endpoint: str, criteria: str) -> None:
     """A rest-hook to that endpoint, with the resource in it."""
     subscription = {
         "resourceType": "Subscription",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Journal, Posters, Senders
+from tests.faults.load import Journal
 from tests.faults.replayed import CALLS, Deed, deeds, leave
-from tests.faults.scene import members, seeded, size
+from tests.faults.scene import around, seeded, size
 from tests.faults.test_power import Cut, lost
 from tests.faults.trace import SENDS, calls, cannot_trace, traced
 from tests.process import SERVE, Process
@@ -86,20 +86,14 @@ def _told(did: Sequence[Deed], journal: Journal) -> dict[str, int]:
 
 async def _served(folder: Path, serve: Sequence[str]) -> tuple[Journal, Path]:
     """A run, recorded; ``before`` holds the files as they were when it began."""
-    journal, out = Journal(), folder / "strace.txt"
+    out = folder / "strace.txt"
     settings = {"GATEWAY_TRANSLATORS": "0"}
-    process = Process(folder, traced(out, serve, CALLS, exactly=True), settings)
-    key, _ = members(process, folder)
+    made = around(Process(folder, traced(out, serve, CALLS, exactly=True), settings), folder)
+    journal = made.journal
     shutil.copytree(folder / "data", folder / "before")
-    await process.start()
-    senders = Senders(process.mllp_port, 4, journal)
-    posters = Posters(f"{process.root}/fhir", key, 1, journal)
-    async with asyncio.TaskGroup() as load:
-        load.create_task(senders.run())
-        load.create_task(posters.run())
+    await made.process.start()
+    async with made.load(desks=1):
         while len(journal.acknowledged) < MESSAGES or not journal.created:
             await asyncio.sleep(0.05)
-        senders.stop()
-        posters.stop()
-    assert await process.stop() == 0
+    assert await made.process.stop() == 0
     return journal, out

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Journal, Posters, Senders
-from tests.faults.scene import members
+from tests.faults.load import Journal
+from tests.faults.scene import around
 from tests.faults.trace import acknowledged, calls, cannot_trace, created, early, traced
 from tests.process import SERVE, Process
 
@@ -56,19 +56,13 @@ def _early(journal: Journal, out: Path) -> list[str]:
 
 async def _served(folder: Path, serve: Sequence[str], url: str) -> tuple[Journal, Path]:
     """Clinics and desks send to a gateway whose calls are told: the journal, and where they are."""
-    journal, out = Journal(), folder / "strace.txt"
+    out = folder / "strace.txt"
     settings = {"GATEWAY_TRANSLATORS": "0", "GATEWAY_DATABASE_URL": url}
-    process = Process(folder, traced(out, serve), settings)
-    key, _ = members(process, folder)
-    await process.start()
-    senders = Senders(process.mllp_port, 4, journal)
-    posters = Posters(f"{process.root}/fhir", key, 2, journal)
-    async with asyncio.TaskGroup() as load:
-        load.create_task(senders.run())
-        load.create_task(posters.run())
+    made = around(Process(folder, traced(out, serve), settings), folder)
+    journal = made.journal
+    await made.process.start()
+    async with made.load():
         while len(journal.acknowledged) < MESSAGES or len(journal.created) < MESSAGES // 4:
             await asyncio.sleep(0.05)
-        senders.stop()
-        posters.stop()
-    assert await process.stop() == 0
+    assert await made.process.stop() == 0
     return journal, out
