@@ -17,3 +17,9 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def url(engine: str, request: pytest.FixtureRequest) -> str:
+    """A database of the test's ``engine``; "" is SQLite's own file in the data folder."""
+    return str(request.getfixturevalue("postgres_url")) if engine == "postgresql" else ""

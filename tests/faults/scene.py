@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +127,30 @@ async def scene(
             yield made
         finally:
             await process.kill()
+
+
+async def suffer(
+    folder: Path,
+    serve: Sequence[str],
+    settings: Mapping[str, str],
+    times: int,
+    blow: Callable[[Scene], Awaitable[None]],
+    *,
+    again: bool = False,
+) -> tuple[Journal, Hub]:
+    """A gateway under load is dealt a blow so many times, and goes on after each.
+
+    The journal, and the hub as it then is.
+    """
+    chance = seeded()
+    async with scene(folder, serve, settings, again=again) as made:
+        async with made.load():
+            for _ in range(times):
+                await asyncio.sleep(chance.uniform(0.02, 0.7))
+                await blow(made)
+        hub = await made.hub()
+        assert await made.process.stop() == 0
+    return made.journal, hub
 
 
 def around(process: Process, folder: Path, *, again: bool = False) -> Scene:

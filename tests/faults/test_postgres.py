@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import pytest
 
 from tests.faults.check import Hub, faults
 from tests.faults.load import Journal
-from tests.faults.scene import Scene, scene, seeded, size, summary
+from tests.faults.scene import Scene, scene, size, suffer, summary
 from tests.process import SERVE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -92,7 +91,9 @@ def server() -> Iterator[Server]:
 def test_what_is_acknowledged_survives_a_server_that_stops_at_once_and_cut_connections(
     tmp_path: Path, server: Server
 ) -> None:
-    journal, hub = asyncio.run(_suffer(tmp_path, SERVE, server, seeded()))
+    journal, hub = asyncio.run(
+        suffer(tmp_path, SERVE, _settings(server), ROUNDS, _blow(server), again=True)
+    )
     print(summary(journal, hub))
     assert journal.put_off, "who sends while it is away is told so"
     assert faults(journal, hub) == []
@@ -108,22 +109,16 @@ def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
     assert any(fault.startswith("missing: ") for fault in found)
 
 
-async def _suffer(
-    folder: Path, serve: Sequence[str], server: Server, chance: random.Random
-) -> tuple[Journal, Hub]:
-    async with scene(folder, serve, _settings(server), again=True) as made:
-        async with made.load():
-            for _ in range(ROUNDS):
-                await asyncio.sleep(chance.uniform(0.2, 0.7))
-                await asyncio.to_thread(server.cut)
-                await _goes_on(made)
-                await asyncio.to_thread(server.stop)
-                await _is_away(made)
-                await asyncio.to_thread(server.start)
-                await _goes_on(made)
-        hub = await made.hub()
-        assert await made.process.stop() == 0
-    return made.journal, hub
+def _blow(server: Server) -> Callable[[Scene], Awaitable[None]]:
+    async def dealt(made: Scene) -> None:
+        await asyncio.to_thread(server.cut)
+        await _goes_on(made)
+        await asyncio.to_thread(server.stop)
+        await _is_away(made)
+        await asyncio.to_thread(server.start)
+        await _goes_on(made)
+
+    return dealt
 
 
 async def _is_away(made: Scene) -> None:

@@ -26,9 +26,8 @@ pytestmark = [
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_each_message_is_on_disk_before_its_answer_is_sent(
-    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+    tmp_path: Path, engine: str, url: str
 ) -> None:
-    url: str = request.getfixturevalue("postgres_url") if engine == "postgresql" else ""
     journal, out = asyncio.run(_served(tmp_path, SERVE, url))
     assert len(journal.acknowledged) >= MESSAGES
     assert len(journal.created) >= MESSAGES // 4
@@ -37,9 +36,8 @@ def test_each_message_is_on_disk_before_its_answer_is_sent(
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
-    tmp_path: Path, engine: str, request: pytest.FixtureRequest
+    tmp_path: Path, engine: str, url: str
 ) -> None:
-    url: str = request.getfixturevalue("postgres_url") if engine == "postgresql" else ""
     broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
     journal, out = asyncio.run(_served(tmp_path, broken, url))
     found = set(_early(journal, out))
