@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.scene import BANK, CLINIC, members
+from tests.faults.scene import BANK, CALM, CLINIC, members
 from tests.process import SERVE, Process
 
 PATIENCE = 60.0
@@ -95,7 +95,7 @@ def attacked(folder: Path, **settings: str) -> Iterator[Target]:
     """A gateway with these settings (``mllp_port`` and so on), stopped at the end: it must be well
     enough to stop."""
     named = {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
-    process = Process(folder, SERVE, {"GATEWAY_TRANSLATORS": "0", **named})
+    process = Process(folder, SERVE, {**CALM, **named})
     keys = members(process, folder)
     with asyncio.Runner() as runner:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ SETTINGS: Final = {
     "GATEWAY_RETRY_LIMIT": "0.5",
     "GATEWAY_RECONCILE_EVERY": "1",
 }
+CALM: Final = {"GATEWAY_TRANSLATORS": "0"}
+"""No process beside the gateway: it starts in half the time, and nothing else is to be stopped."""
+
 AGENCY: Final = """\
 agency: north
 name: North Clinic
@@ -54,6 +58,11 @@ def seeded() -> random.Random:
 def size(name: str, default: int) -> int:
     """How often: ``GATEWAY_FAULTS_<name>``, else what CI has the time for."""
     return int(os.environ.get(f"GATEWAY_FAULTS_{name}") or default)
+
+
+def broken(build: str) -> tuple[str, ...]:
+    """A build that is broken on purpose (a file beside this one), to serve in ``SERVE``'s place."""
+    return sys.executable, str(Path(__file__).with_name(build)), "serve"
 
 
 @dataclass(kw_only=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.check import faults
-from tests.faults.scene import Scene, size, suffer, summary
+from tests.faults.scene import Scene, broken, size, suffer, summary
 from tests.process import SERVE
 
 KILLS = {"sqlite": size("KILLS", 25), "postgresql": size("KILLS", 6)}
@@ -31,8 +30,9 @@ def test_what_is_acknowledged_survives_kill_9_once_and_in_order(
 
 
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(tmp_path: Path) -> None:
-    broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
-    journal, hub = asyncio.run(suffer(tmp_path, broken, {}, BROKEN_KILLS, _killed))
+    journal, hub = asyncio.run(
+        suffer(tmp_path, broken("broken_build.py"), {}, BROKEN_KILLS, _killed)
+    )
     found = faults(journal, hub)
     print(summary(journal, hub), *found[:5], sep="\n")
     assert any(fault.startswith("missing: ") for fault in found)

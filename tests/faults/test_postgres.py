@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ import pytest
 
 from tests.faults.check import Hub, faults
 from tests.faults.load import Journal
-from tests.faults.scene import Scene, scene, size, suffer, summary
+from tests.faults.scene import Scene, broken, scene, size, suffer, summary
 from tests.process import SERVE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -102,8 +101,7 @@ def test_what_is_acknowledged_survives_a_server_that_stops_at_once_and_cut_conne
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
     tmp_path: Path, server: Server
 ) -> None:
-    broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
-    journal, hub = asyncio.run(_cut(tmp_path, broken, server))
+    journal, hub = asyncio.run(_cut(tmp_path, broken("broken_build.py"), server))
     found = faults(journal, hub)
     print(summary(journal, hub), *found[:5], sep="\n")
     assert any(fault.startswith("missing: ") for fault in found)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -26,7 +25,7 @@ from gateway.store import open_hub
 from tests.faults import drive
 from tests.faults.check import Hub, kept
 from tests.faults.load import Journal, Senders, referral
-from tests.faults.scene import CLINIC, CLINICS, SETTINGS, scene, seeded, size
+from tests.faults.scene import CALM, CLINIC, CLINICS, SETTINGS, broken, scene, seeded, size
 from tests.process import SERVE, Process
 
 pytestmark = [
@@ -40,7 +39,6 @@ BROKEN_CUTS = 4
 MORE = 5
 """Messages of each clinic that a gateway takes on a disk that was cut."""
 
-CALM = {"GATEWAY_TRANSLATORS": "0"}
 Where = Callable[[Path], AbstractContextManager[dict[str, str]]]
 """Settings of a gateway whose database is on a disk mounted at a folder."""
 
@@ -68,8 +66,9 @@ def test_what_is_acknowledged_survives_a_power_cut(folder: Path, engine: str) ->
 
 
 def test_the_check_fails_on_a_build_that_does_not_sync(folder: Path) -> None:
-    unsynced = (sys.executable, str(Path(__file__).with_name("unsynced_build.py")), "serve")
-    _, cuts = asyncio.run(_suffer(folder, sqlite_at, unsynced, BROKEN_CUTS, seeded()))
+    _, cuts = asyncio.run(
+        _suffer(folder, sqlite_at, broken("unsynced_build.py"), BROKEN_CUTS, seeded())
+    )
     found: list[str] = []
     for cut in cuts:
         with _after(folder, sqlite_at, cut) as settings:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.faults.load import Journal
 from tests.faults.replayed import CALLS, Deed, deeds, leave
-from tests.faults.scene import around, seeded, size
+from tests.faults.scene import CALM, around, broken, seeded, size
 from tests.faults.test_power import Cut, lost
 from tests.faults.trace import SENDS, calls, cannot_trace, traced
 from tests.process import SERVE, Process
@@ -33,8 +32,7 @@ def test_what_is_acknowledged_survives_a_power_cut_at_any_moment(tmp_path: Path)
 
 
 def test_the_check_fails_on_a_build_that_does_not_sync(tmp_path: Path) -> None:
-    unsynced = (sys.executable, str(Path(__file__).with_name("unsynced_build.py")), "serve")
-    assert _found(tmp_path, unsynced) != []
+    assert _found(tmp_path, broken("unsynced_build.py")) != []
 
 
 def _found(folder: Path, serve: Sequence[str]) -> list[str]:
@@ -87,8 +85,7 @@ def _told(did: Sequence[Deed], journal: Journal) -> dict[str, int]:
 async def _served(folder: Path, serve: Sequence[str]) -> tuple[Journal, Path]:
     """A run, recorded; ``before`` holds the files as they were when it began."""
     out = folder / "strace.txt"
-    settings = {"GATEWAY_TRANSLATORS": "0"}
-    made = around(Process(folder, traced(out, serve, CALLS, exactly=True), settings), folder)
+    made = around(Process(folder, traced(out, serve, CALLS, exactly=True), CALM), folder)
     journal = made.journal
     shutil.copytree(folder / "data", folder / "before")
     await made.process.start()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.faults.load import Journal
-from tests.faults.scene import around
+from tests.faults.scene import CALM, around, broken
 from tests.faults.trace import acknowledged, calls, cannot_trace, created, early, traced
 from tests.process import SERVE, Process
 
@@ -38,8 +37,7 @@ def test_each_message_is_on_disk_before_its_answer_is_sent(
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(
     tmp_path: Path, engine: str, url: str
 ) -> None:
-    broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
-    journal, out = asyncio.run(_served(tmp_path, broken, url))
+    journal, out = asyncio.run(_served(tmp_path, broken("broken_build.py"), url))
     found = set(_early(journal, out))
     assert found & set(journal.acknowledged)
     assert found & set(journal.created.values())
@@ -55,7 +53,7 @@ def _early(journal: Journal, out: Path) -> list[str]:
 async def _served(folder: Path, serve: Sequence[str], url: str) -> tuple[Journal, Path]:
     """Clinics and desks send to a gateway whose calls are told: the journal, and where they are."""
     out = folder / "strace.txt"
-    settings = {"GATEWAY_TRANSLATORS": "0", "GATEWAY_DATABASE_URL": url}
+    settings = {**CALM, "GATEWAY_DATABASE_URL": url}
     made = around(Process(folder, traced(out, serve), settings), folder)
     journal = made.journal
     await made.process.start()

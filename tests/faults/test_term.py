@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.faults.check import faults
-from tests.faults.scene import Scene, size, suffer, summary
+from tests.faults.scene import CALM, Scene, broken, size, suffer, summary
 from tests.process import SERVE
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
@@ -18,8 +17,6 @@ TERMS = {"sqlite": size("TERMS", 4), "postgresql": size("TERMS", 2)}
 BROKEN_TERMS = 4
 DRAINED = 30.0
 """Seconds: ``GATEWAY_DRAIN_TIMEOUT`` as it is by itself."""
-
-CALM = {"GATEWAY_TRANSLATORS": "0"}
 
 
 @pytest.mark.parametrize("engine", TERMS)
@@ -35,8 +32,9 @@ def test_a_gateway_that_is_told_to_stop_loses_nothing(
 
 
 def test_the_check_fails_on_a_build_that_ends_with_work_in_hand(tmp_path: Path) -> None:
-    hasty = (sys.executable, str(Path(__file__).with_name("hasty_build.py")), "serve")
-    journal, hub = asyncio.run(suffer(tmp_path, hasty, CALM, BROKEN_TERMS, _stopped, again=True))
+    journal, hub = asyncio.run(
+        suffer(tmp_path, broken("hasty_build.py"), CALM, BROKEN_TERMS, _stopped, again=True)
+    )
     found = faults(journal, hub)
     print(summary(journal, hub), *found[:5], sep="\n")
     assert any(fault.startswith("missing: ") for fault in found)

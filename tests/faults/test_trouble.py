@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 from tests.faults import drive
 from tests.faults.check import faults
 from tests.faults.load import exchange, referral
-from tests.faults.scene import CLINICS, DESKS, Scene, scene, size, summary
+from tests.faults.scene import CALM, CLINICS, DESKS, Scene, broken, scene, size, summary
 from tests.faults.test_power import postgresql_at
 from tests.faults.trouble import cannot_attach, filled, locked, refused, small
 from tests.process import SERVE
@@ -31,7 +30,6 @@ LOCK = float(size("LOCK", 10))
 AWHILE = 1.5
 """Seconds that trouble lasts once it is felt."""
 
-CALM = {"GATEWAY_TRANSLATORS": "0"}
 Trouble = Callable[[Scene], AbstractAsyncContextManager[None]]
 
 WRITING = "pwrite64,pwritev,ftruncate,fallocate"
@@ -59,9 +57,8 @@ def test_a_disk_that_refuses_is_told_of_and_heals(tmp_path: Path) -> None:
 
 @attaching
 def test_the_check_fails_on_a_build_that_acknowledges_before_it_commits(tmp_path: Path) -> None:
-    broken = (sys.executable, str(Path(__file__).with_name("broken_build.py")), "serve")
     with pytest.raises(ExceptionGroup) as caught:
-        asyncio.run(_troubled(tmp_path, broken, {}, [refusing("no room")]))
+        asyncio.run(_troubled(tmp_path, broken("broken_build.py"), {}, [refusing("no room")]))
     assert caught.group_contains(AssertionError)
 
 
