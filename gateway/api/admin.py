@@ -202,7 +202,6 @@ ADMIN: Final = (
             "wait for the code that a Task asks for: they are replayed once its table has it.",
             parameters=("status", "task"),
             response=_LIST,
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -220,7 +219,6 @@ ADMIN: Final = (
             parameters=("task",),
             own=_OWN,
             response=_FOUND,
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -254,7 +252,7 @@ ADMIN: Final = (
             request={HL7: {"A mended message": REFERRAL}},
             needs_body=False,
             response=_TRIED,
-            errors=(400, 404, 408, 409, 413),
+            errors=(404, 408, 409, 413),
         ),
     ),
 )

@@ -140,7 +140,6 @@ ASIDES: Final = (
             "set aside for it. Once its table has it they are taken again by themselves.",
             own=(_TASK,),
             response={JSON: {"One": {"rows": [_WAITS]}}},
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -156,7 +155,7 @@ ASIDES: Final = (
             own=(_ROW,),
             needs_body=False,
             response={JSON: {"In": SUMMARY}},
-            errors=(400, 404),
+            errors=(404,),
         ),
     ),
     Endpoint(

@@ -254,7 +254,6 @@ DELIVERIES: Final = (
                 parameter("before", "The page before said it", f"42.{ID}"),
             ),
             response={_JSON: {"Aside": {"deliveries": [_LINE], "before": f"42.{ID}"}}},
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -348,7 +347,7 @@ DELIVERIES: Final = (
                 parameter("version", "Only this version", "2"),
             ),
             response={_JSON: {"Not told": {"resource": f"Task/{ID}", "trace": [_TRACED]}}},
-            errors=(400, 404),
+            errors=(404,),
         ),
     ),
 )

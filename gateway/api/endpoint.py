@@ -117,7 +117,8 @@ class Docs:
 
     ``parameters`` and ``errors`` name entries of its tables, ``own`` are the row's own parameters,
     ``request`` and ``response`` map a media type to an example, ``headers`` names those of the
-    answer.
+    answer. Errors that every row has (400, 500), or every row behind a key (401, 403, 429, 503),
+    are added by rule.
     """
 
     tag: str

@@ -144,7 +144,7 @@ EXPLAINING: Final = (
             "rules (file:line) that made it, by the maps in force. Of what the caller sent.",
             own=(parameter("path", _PATH, "Patient/123.name.family", required=True),),
             response=shown("A name", {"message": "6f1d3c2e", "elements": [_ELEMENT]}),
-            errors=(400, 404),
+            errors=(404,),
         ),
     ),
     Endpoint(
@@ -161,7 +161,7 @@ EXPLAINING: Final = (
             own=(parameter("path", _PATH, "Patient.name"), AGENCY, _FEED, _FILE),
             request=_SENT,
             response=shown("A name", {"elements": [_ELEMENT]}),
-            errors=(400, 404, 408, 413, 422),
+            errors=(404, 408, 413, 422),
         ),
     ),
     Endpoint(
@@ -178,7 +178,7 @@ EXPLAINING: Final = (
             "each column, or pointer.",
             own=(AGENCY, COUNT, _FEED),
             response=_COUNTED,
-            errors=(400, 404, 422),
+            errors=(404, 422),
         ),
     ),
     Endpoint(
@@ -194,7 +194,7 @@ EXPLAINING: Final = (
             own=(AGENCY, _FEED, _FILE),
             request=_SENT,
             response=_COUNTED,
-            errors=(400, 404, 408, 413, 422),
+            errors=(404, 408, 413, 422),
         ),
     ),
 )

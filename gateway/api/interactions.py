@@ -40,7 +40,7 @@ _PAST: Final = ("count", "since", "at", "summary", "elements", "format", "pretty
 _SHAPE: Final = ("summary", "elements", "format", "pretty")
 _KNOWN: Final = ("if_none_match", "if_modified_since")
 _GUARDS: Final = ("if_match", "if_free")
-_WRITTEN: Final = (400, 404, 406, 408, 409, 412, 413, 415, 422)
+_WRITTEN: Final = (404, 406, 408, 409, 412, 413, 415, 422)
 _VERSIONS: Final = {FHIR: {"One version": examples.HISTORY}}
 _PATCHES: Final = {
     "application/json-patch+json": {"JSON Patch": examples.JSON_PATCH},
@@ -92,7 +92,7 @@ INTERACTIONS: Final = (
             "The CapabilityStatement; with `mode=terminology` the TerminologyCapabilities.",
             parameters=("mode", "format"),
             response={FHIR: {"Capabilities": {"resourceType": "CapabilityStatement"}}},
-            errors=(400, 406),
+            errors=(406,),
         ),
     ),
     Endpoint(
@@ -107,7 +107,7 @@ INTERACTIONS: Final = (
             "The versions of all resources that you may see, the newest first, in pages.",
             parameters=_PAST,
             response=_VERSIONS,
-            errors=(400, 406),
+            errors=(406,),
         ),
     ),
     Endpoint(
@@ -122,7 +122,7 @@ INTERACTIONS: Final = (
             "The versions of all resources of a type that you may see, the newest first, in pages.",
             parameters=("resource_type", *_PAST),
             response=_VERSIONS,
-            errors=(400, 404, 406),
+            errors=(404, 406),
         ),
     ),
     *SEARCHES,
@@ -153,7 +153,7 @@ INTERACTIONS: Final = (
             response=_STORED,
             also={200: "There is one: nothing was made"},
             headers=("Location", *_VERSION),
-            errors=(400, 404, 406, 408, 409, 412, 413, 415, 422),
+            errors=_WRITTEN,
         ),
     ),
     Endpoint(
@@ -204,7 +204,7 @@ INTERACTIONS: Final = (
             "Deletes the one resource that the query's criteria find; 412 where they find several.",
             parameters=("resource_type", "criteria", "if_match", "prefer_return"),
             status=204,
-            errors=(400, 404, 406, 409, 412),
+            errors=(404, 406, 409, 412),
         ),
     ),
     Endpoint(
@@ -221,7 +221,7 @@ INTERACTIONS: Final = (
             response=_STORED,
             also={304: "You have it"},
             headers=_VERSION,
-            errors=(400, 404, 406, 410),
+            errors=(404, 406, 410),
         ),
     ),
     Endpoint(
@@ -275,7 +275,7 @@ INTERACTIONS: Final = (
             parameters=("resource_type", "id", "if_match", "prefer_return"),
             status=204,
             also={200: "Deleted, and told so"},
-            errors=(400, 404, 406, 409, 412),
+            errors=(404, 406, 409, 412),
         ),
     ),
     Endpoint(
@@ -290,7 +290,7 @@ INTERACTIONS: Final = (
             "Its versions, the newest first, in pages.",
             parameters=("resource_type", "id", *_PAST),
             response=_VERSIONS,
-            errors=(400, 404, 406),
+            errors=(404, 406),
         ),
     ),
     Endpoint(
@@ -307,7 +307,7 @@ INTERACTIONS: Final = (
             response=_STORED,
             also={304: "You have it"},
             headers=_VERSION,
-            errors=(400, 404, 406, 410),
+            errors=(404, 406, 410),
         ),
     ),
     *COMPARTMENTS,
@@ -326,7 +326,7 @@ INTERACTIONS: Final = (
             parameters=("prefer_return",),
             request={FHIR: {"A referral": examples.TRANSACTION, "A batch": examples.BATCH}},
             response={FHIR: {"All stored": examples.TRANSACTION_RESPONSE}},
-            errors=(400, 404, 406, 408, 409, 410, 412, 413, 415, 422),
+            errors=(404, 406, 408, 409, 410, 412, 413, 415, 422),
         ),
     ),
 )

@@ -202,7 +202,7 @@ LOADS: Final = (
             request={CSV: {"A file": _ROWS_CSV}},
             response={JSON: {"One row set aside": SUMMARY}},
             also=_ALSO,
-            errors=(400, 404, 408, 413, 415, 429),
+            errors=(404, 408, 413, 415),
         ),
     ),
     Endpoint(
@@ -219,7 +219,7 @@ LOADS: Final = (
             request={JSON: {"A record": RECORD}, NDJSON: {"A line": RECORD}},
             response={JSON: {"One set aside": SUMMARY}},
             also=_ALSO,
-            errors=(400, 404, 408, 413, 415, 429),
+            errors=(404, 408, 413, 415),
         ),
     ),
     Endpoint(
@@ -270,7 +270,7 @@ LOADS: Final = (
             request={JSON: {"A record": RECORD}},
             response={JSON: {"In": SUMMARY}},
             also={422: "Nothing went in"},
-            errors=(400, 401, 408, 413),
+            errors=(401, 408, 413),
         ),
     ),
     Endpoint(

@@ -170,7 +170,7 @@ MAPS: Final = (
             "no values.",
             own=(AGENCY, COUNT),
             response=shown("One of a hundred", _DIFFERING),
-            errors=(400, 404),
+            errors=(404,),
         ),
     ),
     Endpoint(
@@ -190,7 +190,7 @@ MAPS: Final = (
             ),
             request={"text/csv": {"Visits": _VISITS}},
             response=shown("A spreadsheet", _DRAFT),
-            errors=(400, 404, 408, 413),
+            errors=(404, 408, 413),
         ),
     ),
     Endpoint(

@@ -142,7 +142,7 @@ class Operation:
             status=self.status,
             response={FHIR: self.response} if self.response else {},
             headers=self.headers,
-            errors=tuple(sorted({400, 404, *body, *gone, *self.errors})),
+            errors=tuple(sorted({404, *body, *gone, *self.errors})),
         )
 
     def _queried(self) -> list[Parameter]:

@@ -153,7 +153,6 @@ UNMET: Final = (
             "Those that aren't over, a line for each part: who was asked and what they said, and "
             "what is due next. `stage`: seeking, waiting (on a list), navigator.",
             response={_JSON: {"In hand": {"referrals": [_IN_HAND]}}},
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -169,7 +168,6 @@ UNMET: Final = (
             "a navigator. `status=all` tells the closed ones, too.",
             parameters=("unmet_status",),
             response={_JSON: {"Open": {"unmet": [_ENTRY]}}},
-            errors=(400,),
         ),
     ),
     Endpoint(
@@ -185,7 +183,6 @@ UNMET: Final = (
             "area (`area` is empty then); `count` is null where even all such are fewer.",
             parameters=("since_time", "until_time"),
             response={_JSON: {"Counts": _COUNTS}},
-            errors=(400,),
         ),
     ),
 )

@@ -68,6 +68,5 @@ IMPORT: Final = Operation(
     status=202,
     response=STARTED,
     headers=("Content-Location",),
-    errors=(429,),
     policy=Policy.AGENCY,
 )

@@ -64,5 +64,4 @@ CAPACITY: Final = Operation(
             "name": "Night shelter",
         }
     },
-    errors=(403,),
 )

@@ -27,5 +27,4 @@ DECISIONS: Final = Operation(
     "candidate, what spoke for and against it, and who was asked. Only its requester reads them.",
     types=("ServiceRequest",),
     response={"One decision": decided([EXAMPLE])},
-    errors=(403,),
 )

@@ -66,7 +66,6 @@ def _operation(name: str, level: Level, types: tuple[str, ...], what: str) -> Op
         status=202,
         response=STARTED,
         headers=("Content-Location",),
-        errors=(429,),
     )
 
 

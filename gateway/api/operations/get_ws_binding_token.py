@@ -53,5 +53,5 @@ GET_WS_BINDING_TOKEN: Final = Operation(
             {"name": "websocket-url", "valueUrl": "wss://gateway.example/websocket"},
         )
     },
-    errors=(403, 410),
+    errors=(410,),
 )

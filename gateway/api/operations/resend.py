@@ -75,5 +75,4 @@ RESEND: Final = Operation(
             ],
         }
     },
-    errors=(403,),
 )

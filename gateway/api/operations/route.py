@@ -41,5 +41,5 @@ ROUTE: Final = Operation(
     affects=True,
     request={"Only show": parameters({"name": "dryRun", "valueBoolean": True})},
     response={"Asked": decided([EXAMPLE], f"Task/{examples.ID}")},
-    errors=(403, 409),
+    errors=(409,),
 )

@@ -86,5 +86,4 @@ EVENTS: Final = Operation(
     types=("Subscription",),
     request={"From the third on": parameters({"name": SINCE.name, "valueString": "3"})},
     response={"Events": _BUNDLE},
-    errors=(403,),
 )
