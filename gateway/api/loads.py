@@ -186,41 +186,46 @@ _ABOUT: Final = (
     "are on disk: 202, and `Content-Location` says where the summary will be. "
 )
 
+
+def _rows_in(
+    kind: str, what: str, about: str, feed: dict[str, Any], request: dict[str, Any], shown: str
+) -> Endpoint:
+    """A row that takes files of a kind; ``shown`` names the example of an answer."""
+    return Endpoint(
+        f"intake_{kind}",
+        "POST",
+        f"/intake/{kind}/{{feed}}",
+        Policy.AGENCY,
+        intake_rows,
+        Docs(
+            "Intake",
+            what,
+            _ABOUT + about,
+            own=(feed, _FILE_NAME),
+            request=request,
+            response={JSON: {shown: SUMMARY}},
+            also=_ALSO,
+            errors=(404, 408, 413, 415),
+        ),
+    )
+
+
 LOADS: Final = (
-    Endpoint(
-        "intake_csv",
-        "POST",
-        "/intake/csv/{feed}",
-        Policy.AGENCY,
-        intake_rows,
-        Docs(
-            "Intake",
-            "Rows of CSV files in",
-            _ABOUT
-            + "A file (named by `file` or Content-Disposition), several as a form, or a zip.",
-            own=(_FEED, _FILE_NAME),
-            request={CSV: {"A file": _ROWS_CSV}},
-            response={JSON: {"One row set aside": SUMMARY}},
-            also=_ALSO,
-            errors=(404, 408, 413, 415),
-        ),
+    _rows_in(
+        "csv",
+        "Rows of CSV files in",
+        "A file (named by `file` or Content-Disposition), several as a form, or a zip.",
+        _FEED,
+        {CSV: {"A file": _ROWS_CSV}},
+        "One row set aside",
     ),
-    Endpoint(
-        "intake_json",
-        "POST",
-        "/intake/json/{feed}",
-        Policy.AGENCY,
-        intake_rows,
-        Docs(
-            "Intake",
-            "JSON records in",
-            _ABOUT + "An object, an array of them, or one a line.",
-            own=(_JSON_FEED, _FILE_NAME),
-            request={JSON: {"A record": RECORD}, NDJSON: {"A line": RECORD}},
-            response={JSON: {"One set aside": SUMMARY}},
-            also=_ALSO,
-            errors=(404, 408, 413, 415),
-        ),
+    _rows_in(
+        "json",
+        "JSON records in",
+        "An object, an array of them, or one a line.",
+        _JSON_FEED,
+        {JSON: {"A record": RECORD}, NDJSON: {"A line": RECORD}},
+        "One set aside",
     ),
     Endpoint(
         "intake_job",
