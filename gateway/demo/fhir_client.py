@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import httpx
+
+from gateway.demo.connection import Connection
 
 FHIR_JSON: Final = "application/fhir+json"
 
@@ -18,27 +19,18 @@ class RefusedError(Exception):
         self.status = status
 
 
-class FhirClient:
+class FhirClient(Connection):
     """One agency's connection to ``api`` (``http://host:port/fhir``), bearing its ``key``."""
 
     def __init__(self, api: str, key: str) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=f"{api}/",
-            headers={"Authorization": f"Bearer {key}", "Accept": FHIR_JSON},
-            timeout=10,
-            trust_env=False,
+        super().__init__(
+            httpx.AsyncClient(
+                base_url=f"{api}/",
+                headers={"Authorization": f"Bearer {key}", "Accept": FHIR_JSON},
+                timeout=10,
+                trust_env=False,
+            )
         )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._http.aclose()
 
     async def read(self, reference: str) -> dict[str, Any]:
         """The resource that a relative reference (``Patient/6f9…``) names."""

@@ -16,13 +16,14 @@ import zipfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
 import uvicorn
 from standardwebhooks import Webhook
 
+from gateway.demo.connection import Connection
 from gateway.demo.fhir_client import FhirClient, RefusedError
 from gateway.demo.inbox import Inbox, expecting
 from gateway.demo.partner import HUB, Door
@@ -38,24 +39,20 @@ Ask = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Say = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Files:
+class Files(Connection):
     """One agency that sends files to the gateway at ``root`` with its ``key``."""
 
     def __init__(self, id: str, name: str, root: str, key: str, story: Story) -> None:
+        super().__init__(
+            httpx.AsyncClient(
+                base_url=root,
+                headers={"Authorization": f"Bearer {key}"},
+                timeout=60,
+                trust_env=False,
+            )
+        )
         self.id, self.name = id, name
         self._story = story
-        self._http = httpx.AsyncClient(
-            base_url=root,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=60,
-            trust_env=False,
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
 
     async def load(self, feed: str, name: str, body: bytes) -> Json:
         """Send a file; the summary, which is told in a line."""

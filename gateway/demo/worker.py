@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import httpx
 
+from gateway.demo.connection import Connection
 from gateway.demo.inbox import DidNotComeError
 from gateway.demo.mailroom import Mailroom
 from gateway.demo.partner import HUB
@@ -55,27 +55,16 @@ class Page(HTMLParser):
             self.lines[self._label] = data
 
 
-class Worker:
+class Worker(Connection):
     """Somebody who reads an agency's e-mails at ``address`` and answers on a telephone."""
 
     def __init__(self, id: str, name: str, address: str, mailroom: Mailroom, story: Story) -> None:
+        super().__init__(httpx.AsyncClient(follow_redirects=True, timeout=10, trust_env=False))
         self.id, self.name = id, name
         self._address = address
         self._mailroom = mailroom
         self._story = story
-        self._browser = httpx.AsyncClient(follow_redirects=True, timeout=10, trust_env=False)
         self._at = ""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._browser.aclose()
 
     async def mailed(self, *unsaid: str) -> Page:
         """Wait for the next e-mail and open its link; nothing ``unsaid`` may stand in the mail."""
@@ -87,7 +76,7 @@ class Worker:
             raise DidNotComeError(f"a link in the e-mail to {self.name}")
         self._at = found.group()
         self._story.tell(HUB, self.name, f'e-mails "{mail.subject}", a link and no name')
-        page = Page(await self._load(await self._browser.get(self._at)))
+        page = Page(await self._load(await self._http.get(self._at)))
         gist = ", ".join(page.lines[name] for name in ("Name", "Because of") if name in page.lines)
         self._story.tell(self.name, HUB, f"opens the link: {gist}")
         return page
@@ -100,10 +89,10 @@ class Worker:
         while True:
             if move not in page.forms:
                 raise DidNotComeError(f"a form to {move} on the page of {self.name}")
-            sent = await self._browser.post(self._at, data={**page.forms[move], **fields})
+            sent = await self._http.post(self._at, data={**page.forms[move], **fields})
             if sent.status_code != httpx.codes.PRECONDITION_FAILED:
                 break
-            page = Page(await self._load(await self._browser.get(self._at)))
+            page = Page(await self._load(await self._http.get(self._at)))
         after = Page(await self._load(sent))
         self._story.tell(self.name, HUB, f"presses the button: {move}")
         return after
