@@ -49,6 +49,14 @@ class _Plan(NamedTuple):
     is_broad: bool = False
 
 
+class _Asked(NamedTuple):
+    """What is searched for, and by whom."""
+
+    context: Context
+    shape: Shape
+    values: Sequence[Any]
+
+
 class _Rows(NamedTuple):
     """A page's rows, each ending with ``keys`` sort values, and whether there are more around."""
 
@@ -70,12 +78,13 @@ class Searches(Session):
         shape, values = shaped(query)
         count = min(query.count, LARGEST)
         place = None if query.cursor is None else marks.read(self.secret, context, query)
-        way, lead, is_broad = _plan_of(place) or self._plan(context, shape, values)
-        shape = replace(shape, lead=lead)
+        asked = _Asked(context, shape, values)
+        way, lead, is_broad = _plan_of(place) or self._plan(asked)
+        asked = _led(asked, lead)
         if count == 0:
-            counted = statements.every(shape, _but_order(way))
-            return Page((), self._counted(context, counted, values), None)
-        found = self._between(context, shape, values, way, count, place)
+            counted = statements.every(asked.shape, _but_order(way))
+            return Page((), self._counted(asked, counted), None)
+        found = self._between(asked, way, count, place)
         if place is not None:
             total = place.total
         elif query.total == "none":
@@ -85,7 +94,7 @@ class Searches(Session):
         elif is_broad and query.total == "cheap":
             total = None
         else:
-            total = self._total(context, query, shape, values, way)
+            total = self._total(asked, query, way)
 
         def mark(row: Row, back: bool) -> str:
             edge = marks.Place(total, list(row[-found.keys :]), back, way, lead)
@@ -100,85 +109,72 @@ class Searches(Session):
             mark(found.rows[0], True) if found.precedes else None,
         )
 
-    def _between(
-        self,
-        context: Context,
-        shape: Shape,
-        values: Sequence[Any],
-        way: Way,
-        count: int,
-        place: marks.Place | None,
-    ) -> _Rows:
+    def _between(self, asked: _Asked, way: Way, count: int, place: marks.Place | None) -> _Rows:
         """A page's rows. One back that meets the top is the first page, and as long."""
         if place is not None and place.back:
-            rows, keys = self._page(context, shape, values, way, count, place)
+            rows, keys = self._page(asked, way, count, place)
             if len(rows) >= count:
                 return _Rows(rows[count - 1 :: -1], keys, len(rows) > count, True)
             place = None
-        rows, keys = self._page(context, shape, values, way, count, place)
+        rows, keys = self._page(asked, way, count, place)
         precedes = place is not None and bool(rows)
         return _Rows(rows[:count], keys, precedes, len(rows) > count)
 
     def _page(
-        self,
-        context: Context,
-        shape: Shape,
-        values: Sequence[Any],
-        way: Way,
-        count: int,
-        place: marks.Place | None,
+        self, asked: _Asked, way: Way, count: int, place: marks.Place | None
     ) -> tuple[list[Row], int]:
         """Up to one row more than the page holds, each ending with so many sort values.
 
         Those before a place come in reverse.
         """
         start: From = "top" if place is None else "before" if place.back else "after"
-        if place and place.back and order.is_lacking(shape.sort, place.values[0]):
+        sort = asked.shape.sort
+        if place and place.back and order.is_lacking(sort, place.values[0]):
             way = "start" if way == "order" else way  # that one has what has a value alone
-        statement, keys = statements.page(shape, way, start)
+        statement, keys = statements.page(asked.shape, way, start)
         if place is not None and len(place.values) != keys:
             raise marks.wrong()  # of a release that had another order
         here = {"count": count + 1, **order.place(place.values if place else ())}
-        rows = self._rows(context, statement, values, here)
+        rows = self._rows(asked, statement, here)
         is_over = way == "order" and start != "before" and len(rows) <= count
-        if is_over and order.may_lack(shape.sort):  # what has no value to sort by comes last
-            return self._page(context, shape, values, "start", count, place)
+        if is_over and order.may_lack(sort):  # what has no value to sort by comes last
+            return self._page(asked, "start", count, place)
         return rows, keys
 
-    def _plan(self, context: Context, shape: Shape, values: Sequence[Any]) -> _Plan:
+    def _plan(self, asked: _Asked) -> _Plan:
         """From where it costs least: a search that finds little from there, another from what its
         caller sees, where that is little, or else from the order that it asks for or, where it
         asks for none, the rows that it finds or all of the type."""
+        shape = asked.shape
         if is_narrow(shape.criteria):
             return _Plan("start")
         broad = statements.broad_way(shape)
         limit = FEW if broad in ("start", "rows") else SORTED
-        found = self._candidates(context, shape, values, limit)
+        found = self._candidates(asked, limit)
         if found < limit:
             return _Plan("start", is_broad=found >= FEW)
         for lead in others(shape.types, shape.criteria)[:_TRIED] if found else ():
-            if self._candidates(context, replace(shape, lead=lead), values, FEW) < FEW:
+            if self._candidates(_led(asked, lead), FEW) < FEW:
                 return _Plan("start", lead)
-        if not context.admin and self._sees_few(context, shape):
+        if not asked.context.admin and self._sees_few(asked):
             return _Plan("seen")
         return _Plan(broad, is_broad=shape.start is not None)
 
-    def _candidates(
-        self, context: Context, shape: Shape, values: Sequence[Any], limit: int
-    ) -> float:
+    def _candidates(self, asked: _Asked, limit: int) -> float:
         """How many there are to start from, counted no further than the limit."""
-        begins = statements.beginnings(shape, limit)
-        if begins is not None and self._counted(context, begins, values) == limit:
+        begins = statements.beginnings(asked.shape, limit)
+        if begins is not None and self._counted(asked, begins) == limit:
             return limit  # there may be few, but it would take long to know
-        statement = statements.candidates(shape, limit)
-        return inf if statement is None else self._counted(context, statement, values)
+        statement = statements.candidates(asked.shape, limit)
+        return inf if statement is None else self._counted(asked, statement)
 
-    def _sees_few(self, context: Context, shape: Shape) -> bool:
+    def _sees_few(self, asked: _Asked) -> bool:
         """Whoever sees much isn't asked again for a while: it decides the way and nothing else."""
-        who, now = (self.secret, context.agency, shape.types), monotonic()
+        types = asked.shape.types
+        who, now = (self.secret, asked.context.agency, types), monotonic()
         if _SEE_MUCH.get(who, 0) > now:
             return False
-        ((own, given, among),) = self._rows(context, statements.seen(shape.types), (), {})
+        ((own, given, among),) = self._rows(asked, statements.seen(types), {})
         if own + given <= max(FEW, min(SEEN, among // 100)):
             return True
         if len(_SEE_MUCH) >= _MOST_WHO_SEE_MUCH:
@@ -205,28 +201,21 @@ class Searches(Session):
     def _is_there(self, value: ReferenceValue) -> bool:
         return bool(value.url) and bool(self.link.all(_WRITTEN, {"target": equal_text(value.url)}))
 
-    def _total(
-        self, context: Context, query: Query, shape: Shape, values: Sequence[Any], way: Way
-    ) -> int | None:
+    def _total(self, asked: _Asked, query: Query, way: Way) -> int | None:
         """How many there are. Unless it was asked for, not where there are very many."""
         way = _but_order(way)
         if query.total == "accurate":
-            return self._counted(context, statements.every(shape, way), values)
-        counted = self._counted(context, statements.some(shape, way), values)
+            return self._counted(asked, statements.every(asked.shape, way))
+        counted = self._counted(asked, statements.some(asked.shape, way))
         return counted if counted <= CHEAP else None
 
-    def _counted(self, context: Context, statement: Statement, values: Sequence[Any]) -> int:
-        return int(self._rows(context, statement, values, {})[0][0])
+    def _counted(self, asked: _Asked, statement: Statement) -> int:
+        return int(self._rows(asked, statement, {})[0][0])
 
-    def _rows(
-        self,
-        context: Context,
-        statement: Statement,
-        values: Sequence[Any],
-        more: Mapping[str, Any],
-    ) -> list[Row]:
+    def _rows(self, asked: _Asked, statement: Statement, more: Mapping[str, Any]) -> list[Row]:
         _, names, _ = statement.sql(self.link.engine)
-        given = {**self.who(context), **bound(dict.fromkeys(names), values), **more}
+        values = bound(dict.fromkeys(names), asked.values)
+        given = {**self.who(asked.context), **values, **more}
         return self.link.all(statement, given)
 
     def _included(self, context: Context, query: Query, page: list[Entry]) -> list[Row]:
@@ -241,6 +230,11 @@ class Searches(Session):
 def _plan_of(place: marks.Place | None) -> _Plan | None:
     """How a page was found; its total goes with the place."""
     return _Plan(cast(Way, place.way), place.lead) if place and place.way else None
+
+
+def _led(asked: _Asked, lead: int) -> _Asked:
+    """The same, begun at that criterion."""
+    return asked._replace(shape=replace(asked.shape, lead=lead))
 
 
 def _but_order(way: Way) -> Way:
