@@ -88,6 +88,23 @@ def _next_postgresql(element: object, compiler: object, **_: object) -> str:
     return "(pg_snapshot_xmax(pg_current_snapshot())::text::bigint)"
 
 
+class moment_here(FunctionElement[int]):
+    """UTC microseconds by the database's clock, whenever the transaction began."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+
+
+@compiles(moment_here, "postgresql")
+def _here_postgresql(element: object, compiler: object, **_: object) -> str:
+    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+
+@compiles(moment_here, "sqlite")
+def _here_sqlite(element: object, compiler: object, **_: object) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
 class says(FunctionElement[Any]):
     """Whether a row of ``words`` meets an expression.
 

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from gateway.store.dialects import moment_here
 from gateway.store.link import Statement
 from gateway.store.tables import subscriber
-from gateway.store.workers import Working, lives, moment_here
+from gateway.store.workers import Working, lives
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 

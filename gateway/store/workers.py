@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert  # SQLite words ON CONFLICT the same way
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
+from gateway.store.dialects import moment_here
 from gateway.store.link import Statement
 from gateway.store.session import Session
 from gateway.store.tables import metadata
@@ -37,23 +36,6 @@ duty = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),  # "" where nobody does it now
 )
-
-
-class moment_here(FunctionElement[int]):
-    """UTC microseconds by the database's clock, whenever the transaction began."""
-
-    type = sa.BigInteger()
-    inherit_cache = True
-
-
-@compiles(moment_here, "postgresql")
-def _here_postgresql(element: object, compiler: object, **_: object) -> str:
-    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-
-
-@compiles(moment_here, "sqlite")
-def _here_sqlite(element: object, compiler: object, **_: object) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
 
 _DEAD: Final = moment_here() - sa.literal_column(str(int(LIFE * _SECOND)))
