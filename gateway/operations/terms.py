@@ -8,8 +8,9 @@ error that says so, and never "no such code".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from gateway.close.vocabulary import vocabularies
 from gateway.errors import NotFound
@@ -29,6 +30,7 @@ LARGEST: Final = 1000
 DEEPEST: Final = 8
 """How many value sets may draw on each other in a row."""
 
+_Known = TypeVar("_Known", CodeSystem, ValueSet)
 Relation = Literal["equivalent", "subsumes", "subsumed-by", "not-subsumed"]
 
 
@@ -207,25 +209,30 @@ class _Shelf:
 
     def needed_system(self, of: Source, place: str) -> CodeSystem:
         """A code system. Raises NotFound."""
-        if of.url and of.resource is None:
-            found = self.system(of.url.partition("|")[0])
-        else:
-            kept = self.resource("CodeSystem", of)
-            found = None if kept is None else stored_terms.code_system_of(kept)
+        found = self._found("CodeSystem", of, self.system, stored_terms.code_system_of)
         if found is None:
             raise NotFound("the code system isn't known here", place=place)
         return found
 
     def needed_set(self, of: Source) -> ValueSet:
         """A value set. Raises NotFound."""
-        if of.url and of.resource is None:
-            found = self.value_set(of.url.partition("|")[0])
-        else:
-            kept = self.resource("ValueSet", of)
-            found = None if kept is None else self._whole(kept)
+        found = self._found("ValueSet", of, self.value_set, self._whole)
         if found is None:
             raise NotFound("the value set isn't known here, or can't be listed whole", place="url")
         return found
+
+    def _found(
+        self,
+        type: str,
+        of: Source,
+        named: Callable[[str], _Known | None],
+        made: Callable[[Resource], _Known | None],
+    ) -> _Known | None:
+        """By its URL what is ``named`` so; else what is ``made`` of the resource."""
+        if of.url and of.resource is None:
+            return named(of.url.partition("|")[0])
+        kept = self.resource(type, of)
+        return None if kept is None else made(kept)
 
     def resource(self, type: str, of: Source) -> Resource | None:
         """The resource itself, or the newest that the caller sees; None without one.
