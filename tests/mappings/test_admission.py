@@ -6,28 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.model import Agency, Translation
-from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import Library, load, merge, translate
-
-AGENCY = Agency("clinic", "Clinic", timezone="America/Chicago")
-PATIENT = "PID|1||77^^^CLINIC^MR||Doe^Jo||19800102|F"
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return load([shipped("mappings")])
-
-
-def message(library: Library, event: str, *segments: str) -> Translation:
-    header = rf"MSH|^~\&|EHR|CLINIC|HUB|COUNTY|20260101101500-0600||{event}|M1|P|2.5.1"
-    return translate(library, AGENCY, parse("\r".join((header, *segments)).encode()))
-
-
-def made(translation: Translation, type_: str) -> list[dict[str, Any]]:
-    found = (entry.resource for entry in translation.entries)
-    return [resource for resource in found if resource["resourceType"] == type_]
+from gateway.model import Translation
+from gateway.translate import Library, merge
+from tests.mappings.said import PATIENT, made, message
 
 
 @pytest.mark.parametrize("event", ["A01", "A04", "A08", "A28", "A31"])

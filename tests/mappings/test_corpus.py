@@ -16,8 +16,7 @@ from gateway.errors import InvalidResource, ParseError, TranslateError
 from gateway.fhir.gates import check
 from gateway.model import Agency, Record, Translation
 from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import load, translate
+from gateway.translate import Library, translate
 from tests.corpora import Sample, messages, needs_corpora
 
 pytestmark = [needs_corpora, pytest.mark.corpora]
@@ -33,12 +32,11 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def outcomes() -> list[Outcome]:
-    return list(_outcomes())
+def outcomes(library: Library) -> list[Outcome]:
+    return list(_outcomes(library))
 
 
-def _outcomes() -> Iterator[Outcome]:
-    library = load([shipped("mappings")])
+def _outcomes(library: Library) -> Iterator[Outcome]:
     agency = Agency("sample", "Sample")
     for sample in messages():
         record = None

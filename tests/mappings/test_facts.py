@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.settings import shipped
-from gateway.translate import load
+from gateway.translate import Library
 from tests.corpora import needs_corpora
 from tests.mappings.agreed import KINDS, SAME, agreed
 from tests.mappings.evidence import Evidence, Sent
@@ -32,8 +31,8 @@ STATED, LACKING = "stated", "lacking"
 
 
 @pytest.fixture(scope="module")
-def read() -> list[Pair]:
-    return list(pairs(load([shipped("mappings")])))
+def read(library: Library) -> list[Pair]:
+    return list(pairs(library))
 
 
 def test_most_of_what_publishers_state_is_stated(read: list[Pair]) -> None:

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from gateway.model import Agency, Entry, Translation
-from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import Library, load, merge, translate
+from gateway.model import Translation
+from gateway.translate import Library, merge
+from tests.mappings import said
+from tests.mappings.said import PATIENT, entry, made
 
-AGENCY = Agency("clinic", "Clinic", timezone="America/Chicago")
-PATIENT = "PID|1||77^^^CLINIC^MR||Doe^Jo||19800102|F"
 REFERS = "OBR|1|||57133-1^Referral note^LN"
 
 
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return load([shipped("mappings")])
-
-
 def message(library: Library, event: str, *segments: str, profile: str = "") -> Translation:
-    header = (
-        rf"MSH|^~\&|EHR|CLINIC|HUB|County Food Bank|20260101101500-0600||{event}|M1|P|2.5.1"
-        f"|||||||||{profile}"
-    )
-    return translate(library, AGENCY, parse("\r".join((header, *segments)).encode()))
-
-
-def made(translation: Translation, type_: str) -> list[dict[str, Any]]:
-    return [one.resource for one in translation.entries if one.resource["resourceType"] == type_]
-
-
-def entry(translation: Translation, type_: str) -> Entry:
-    (found,) = (one for one in translation.entries if one.resource["resourceType"] == type_)
-    return found
+    return said.message(library, event, *segments, to="County Food Bank", profile=profile)
 
 
 @pytest.mark.parametrize("event", ["ORM^O01", "OMG^O19", "OML^O21"])

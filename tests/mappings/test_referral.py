@@ -7,42 +7,26 @@ from typing import Any
 import pytest
 
 from gateway.errors import TranslateError
-from gateway.model import Agency, Entry, Translation
-from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import Library, load, merge, translate
+from gateway.model import Translation
+from gateway.translate import Library, merge
+from tests.mappings.said import PATIENT, entry, message
 
-AGENCY = Agency("clinic", "Clinic", timezone="America/Chicago")
-PATIENT = "PID|1||77^^^CLINIC^MR||Doe^Jo||19800102|F"
 FULL = "RF1|P|R|food-insecurity^Food^L|WR|O|R-1^EHR|20260102|20260202|20260101|O|X-9^HUB"
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return load([shipped("mappings")])
 
 
 def referral(
     library: Library, *segments: str, event: str = "I12", number: str = "M1"
 ) -> Translation:
-    header = (
-        rf"MSH|^~\&|EHR|CLINIC|HUB|COUNTY|20260101101500-0600||REF^{event}^REF_I12|{number}|P|2.5.1"
-    )
-    return translate(library, AGENCY, parse("\r".join((header, *segments)).encode()))
-
-
-def only(translation: Translation, type_: str) -> Entry:
-    (found,) = (one for one in translation.entries if one.resource["resourceType"] == type_)
-    return found
+    return message(library, f"REF^{event}^REF_I12", *segments, number=number)
 
 
 def request(translation: Translation) -> dict[str, Any]:
-    return only(translation, "ServiceRequest").resource
+    return entry(translation, "ServiceRequest").resource
 
 
 def test_a_fresh_referral_asks_for_fulfilment_by_nobody_yet(library: Library) -> None:
     made = referral(library, FULL, PATIENT)
-    task, asked = only(made, "Task").resource, request(made)
+    task, asked = entry(made, "Task").resource, request(made)
     assert (task["status"], task["intent"]) == ("requested", "order")
     assert task["code"]["coding"][0]["code"] == "fulfill"
     assert task["focus"] == {"reference": f"ServiceRequest/{asked['id']}"}
@@ -71,7 +55,7 @@ def test_a_referral_is_known_by_its_number(library: Library, segment: str, same:
     one = referral(library, segment, PATIENT, number="M1")
     other = referral(library, same, PATIENT, number="M2")
     assert request(one)["id"] == request(other)["id"]
-    assert only(one, "Task").resource["id"] == only(other, "Task").resource["id"]
+    assert entry(one, "Task").resource["id"] == entry(other, "Task").resource["id"]
 
 
 def test_a_referral_without_numbers_is_known_by_its_message(library: Library) -> None:
@@ -86,7 +70,7 @@ def test_an_unknown_status_leaves_the_referral_active_with_a_warning(library: Li
 
 
 def test_a_second_sending_does_not_turn_the_status_back(library: Library) -> None:
-    task = only(referral(library, FULL, PATIENT), "Task")
+    task = entry(referral(library, FULL, PATIENT), "Task")
     held = {**task.resource, "status": "accepted", "owner": {"reference": "Organization/food-bank"}}
     merged = merge(held, task)
     assert (merged["status"], merged["owner"]) == ("accepted", held["owner"])
@@ -95,8 +79,8 @@ def test_a_second_sending_does_not_turn_the_status_back(library: Library) -> Non
 def test_a_cancellation_meets_the_same_referral(library: Library) -> None:
     made = referral(library, FULL, PATIENT)
     taken_back = referral(library, FULL, PATIENT, "NTE|1||Found help at home", event="I14")
-    task = merge(only(made, "Task").resource, only(taken_back, "Task"))
-    asked = merge(request(made), only(taken_back, "ServiceRequest"))
+    task = merge(entry(made, "Task").resource, entry(taken_back, "Task"))
+    asked = merge(request(made), entry(taken_back, "ServiceRequest"))
     assert (task["status"], task["statusReason"]["text"]) == ("cancelled", "Found help at home")
     assert (asked["status"], asked["category"]) == ("revoked", request(made)["category"])
 

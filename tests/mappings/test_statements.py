@@ -6,25 +6,13 @@ from typing import Any
 
 import pytest
 
-from gateway.model import Agency
-from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import Library, load, translate
-
-AGENCY = Agency("clinic", "Clinic", timezone="America/Chicago")
-PATIENT = "PID|1||77^^^CLINIC^MR||Doe^Jo||19800102|F"
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return load([shipped("mappings")])
+from gateway.translate import Library
+from tests.mappings import said
+from tests.mappings.said import PATIENT
 
 
 def made(library: Library, event: str, type_: str, *segments: str) -> list[dict[str, Any]]:
-    header = rf"MSH|^~\&|EHR|CLINIC|HUB|COUNTY|20260101101500-0600||{event}|M1|P|2.5.1"
-    record = parse("\r".join((header, *segments)).encode())
-    entries = translate(library, AGENCY, record).entries
-    return [one.resource for one in entries if one.resource["resourceType"] == type_]
+    return said.made(said.message(library, event, *segments), type_)
 
 
 def test_a_visit_number_is_one_whatever_its_sender_calls_it(library: Library) -> None:

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from gateway.model import Agency, Entry, Translation
 from gateway.parse.er7 import parse
-from gateway.settings import shipped
-from gateway.translate import Library, load, merge, translate
+from gateway.translate import Library, merge, translate
+from tests.mappings.said import AGENCY, PATIENT, entry, made, message
 
-AGENCY = Agency("clinic", "Clinic", timezone="America/Chicago")
-PATIENT = "PID|1||77^^^CLINIC^MR||Doe^Jo||19800102|F"
 NUMBER = "V1^^^CLINIC"
 BOOKING = "SCH|P1^EHR|F1^EHR|||||||30|min|^^^20260310093000^20260310100000"
-
-
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return load([shipped("mappings")])
-
-
-def message(library: Library, event: str, *segments: str) -> Translation:
-    header = rf"MSH|^~\&|EHR|CLINIC|HUB|COUNTY|20260101101500-0600||{event}|M1|P|2.5.1"
-    return translate(library, AGENCY, parse("\r".join((header, *segments)).encode()))
-
-
-def entry(translation: Translation, type_: str) -> Entry:
-    (found,) = (one for one in translation.entries if one.resource["resourceType"] == type_)
-    return found
-
-
-def made(translation: Translation, type_: str) -> list[dict[str, Any]]:
-    found = (one.resource for one in translation.entries)
-    return [resource for resource in found if resource["resourceType"] == type_]
 
 
 def visit(
