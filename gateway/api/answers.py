@@ -17,10 +17,10 @@ import orjson
 from starlette.responses import Response
 
 from gateway.api.requests import FHIR, Pairs
-from gateway.errors import GatewayError, Issue, Throttled
+from gateway.errors import GatewayError, Throttled
 from gateway.fhir import json
 from gateway.fhir.meta import instant
-from gateway.fhir.outcome import outcome
+from gateway.fhir.outcome import noted, outcome
 from gateway.model import Stored
 from gateway.store import Page
 
@@ -53,7 +53,7 @@ def told(stored: Stored, status: int, *, location: str = "") -> Response:
 
 def said(text: str) -> bytes:
     """An OperationOutcome that all is well."""
-    return as_json(outcome([Issue(text, code="informational", severity="information")]))
+    return as_json(noted(text))
 
 
 def pretty(response: Response) -> Response:

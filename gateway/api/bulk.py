@@ -14,9 +14,9 @@ from gateway.api import answers
 from gateway.api.endpoint import Call, Docs, Endpoint
 from gateway.api.examples import ID
 from gateway.api.requests import FHIR
-from gateway.errors import Issue, StoreError
+from gateway.errors import StoreError
 from gateway.fhir.meta import instant
-from gateway.fhir.outcome import outcome
+from gateway.fhir.outcome import noted
 from gateway.operations.jobs import File, Job, Kind
 from gateway.protect.policy import Policy
 
@@ -25,9 +25,7 @@ _JSON: Final = "application/json"
 _SOON: Final = "1"
 _KINDS: Final[tuple[Kind, ...]] = ("export", "import")
 
-STARTED: Final = {
-    "Accepted": outcome([Issue("Accepted", code="informational", severity="information")])
-}
+STARTED: Final = {"Accepted": noted("Accepted")}
 _FOLDER: Final = ID.replace("-", "")
 _MANIFEST: Final[dict[str, Any]] = {
     "transactionTime": "2026-03-02T15:04:05.123Z",
@@ -54,12 +52,17 @@ def started(call: Call, job: Job) -> Response:
     return Response(answers.as_json(STARTED["Accepted"]), 202, headers, FHIR)
 
 
+def under_way(job: Job) -> Response:
+    """How far a job is, and when to ask again."""
+    headers = {"x-progress": job.progress or "waiting", "retry-after": _SOON}
+    return Response(b"", 202, headers)
+
+
 async def status(call: Call) -> Response:
     """202 while a job runs, its manifest once it is done, its reason where it failed."""
     job = await call.read(lambda: _job(call))
     if job.status == "accepted":
-        headers = {"x-progress": job.progress or "waiting", "retry-after": _SOON}
-        return Response(b"", 202, headers)
+        return under_way(job)
     if job.status == "failed":
         raise Failed(job.reason, place="job")
     expires = call.api.pipeline.operations.jobs.expires(job)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.api import answers
+from gateway.api.bulk import under_way
 from gateway.api.endpoint import Call, Docs, Endpoint, parameter
 from gateway.api.examples import ID
 from gateway.api.refusals import WrongMedia
@@ -33,7 +34,6 @@ CSV: Final = "text/csv"
 ZIP: Final = "application/zip"
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
-_SOON: Final = "1"
 _OCTETS: Final = "application/octet-stream"
 _CSV_TYPES: Final = frozenset({"", CSV, "text/plain", _OCTETS, ZIP, FORM})
 _JSON_TYPES: Final = frozenset({"", JSON, NDJSON, "application/ndjson", _OCTETS, ZIP, FORM})
@@ -98,8 +98,7 @@ async def job(call: Call) -> Response:
     """202 while a load is under way, then what it would have been answered."""
     found = await call.read(lambda: _job(call))
     if found.status == "accepted":
-        headers = {"x-progress": found.progress or "waiting", "retry-after": _SOON}
-        return Response(b"", 202, headers)
+        return under_way(found)
     if found.status == "failed":
         return _failed(found)
     return _summed(call, found.asked["summary"], took=found.asked["took"])

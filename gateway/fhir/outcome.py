@@ -23,6 +23,11 @@ def outcome(issues: Iterable[Issue]) -> Resource:
     return {"resourceType": "OperationOutcome", "issue": found}
 
 
+def noted(text: str) -> Resource:
+    """An OperationOutcome that all is well, and what was done."""
+    return outcome([Issue(text, code="informational", severity="information")])
+
+
 def _issue(issue: Issue) -> Resource:
     out: Resource = {"severity": issue.severity, "code": issue.code}
     if issue.place and _EXPRESSION.fullmatch(issue.place):

@@ -121,28 +121,20 @@ _OF_SHEET: Final = aside.c.sheet == sheet.c.key
 _ONE_ASIDE: Final = Statement(
     sa.select(*_ASIDE).where(_OF_SHEET, aside.c.id == sa.bindparam("id"), _MINE)
 )
-_OF_LOAD: Final = Statement(
-    sa.select(aside.c.key, *_ASIDE)
-    .where(
-        _OF_SHEET,
-        _MINE,
-        aside.c.load == sa.bindparam("load"),
-        aside.c.key > sa.bindparam("after"),
+
+
+def _some(where: sa.ColumnElement[bool]) -> Statement:
+    """The next ones of mine, in order."""
+    return Statement(
+        sa.select(aside.c.key, *_ASIDE)
+        .where(_OF_SHEET, _MINE, where, aside.c.key > sa.bindparam("after"))
+        .order_by(aside.c.key)
+        .limit(sa.bindparam("count"))
     )
-    .order_by(aside.c.key)
-    .limit(sa.bindparam("count"))
-)
-_OF_STATE: Final = Statement(
-    sa.select(aside.c.key, *_ASIDE)
-    .where(
-        _OF_SHEET,
-        _MINE,
-        aside.c.state == sa.bindparam("state"),
-        aside.c.key > sa.bindparam("after"),
-    )
-    .order_by(aside.c.key)
-    .limit(sa.bindparam("count"))
-)
+
+
+_OF_LOAD: Final = _some(aside.c.load == sa.bindparam("load"))
+_OF_STATE: Final = _some(aside.c.state == sa.bindparam("state"))
 _LOAD: Final = tuple(c for c in load.columns if c is not load.c.key)
 _ADD_LOAD: Final = insert_into(load, load.c.key)
 _END_LOAD: Final = Statement(

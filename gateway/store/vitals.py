@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -84,31 +84,20 @@ def _count(*where: sa.ColumnElement[bool], most: int = MOST) -> Statement:
     return Statement(sa.select(sa.func.count()).select_from(some))
 
 
-_FIRST: Final = (
-    sa.select(delivery.c.number)
-    .where(delivery.c.subscriber == subscriber.c.id, delivery.c.settled.is_(None))
-    .order_by(delivery.c.number)
-    .limit(1)
-    .correlate(subscriber)
-    .scalar_subquery()
-)
-_FIRST_AT: Final = (
+def _first(asked: sa.Select[tuple[int]], *order: sa.ColumnElement[Any]) -> sa.ScalarSelect[int]:
+    """A subscriber's first, in that order."""
+    return asked.order_by(*order).limit(1).correlate(subscriber).scalar_subquery()
+
+
+_UNSETTLED: Final = (delivery.c.subscriber == subscriber.c.id, delivery.c.settled.is_(None))
+_FIRST: Final = _first(sa.select(delivery.c.number).where(*_UNSETTLED), delivery.c.number)
+_FIRST_AT: Final = _first(
     sa.select(version.c.at)
     .select_from(delivery.join(version, version.c.sequence == delivery.c.sequence))
-    .where(delivery.c.subscriber == subscriber.c.id, delivery.c.settled.is_(None))
-    .order_by(delivery.c.number)
-    .limit(1)
-    .correlate(subscriber)
-    .scalar_subquery()
+    .where(*_UNSETTLED),
+    delivery.c.number,
 )
-_UNREAD_AT: Final = (
-    sa.select(version.c.at)
-    .where(UNREAD)
-    .order_by(version.c.xid, version.c.sequence)
-    .limit(1)
-    .correlate(subscriber)
-    .scalar_subquery()
-)
+_UNREAD_AT: Final = _first(sa.select(version.c.at).where(UNREAD), version.c.xid, version.c.sequence)
 _BACKLOGS: Final = Statement(
     sa.select(
         subscriber.c.agency,

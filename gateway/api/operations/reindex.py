@@ -7,9 +7,8 @@ from typing import Final
 from starlette.responses import Response
 
 from gateway.api.operation import Asked, Operation, answered
-from gateway.errors import Issue
 from gateway.fhir.codes import BASE
-from gateway.fhir.outcome import outcome
+from gateway.fhir.outcome import noted
 from gateway.protect.policy import Policy
 
 
@@ -17,7 +16,7 @@ async def reindex(asked: Asked) -> Response:
     """Make them, and say of how many resources."""
     count = await asked.call.read(asked.call.api.pipeline.search.reindex)
     text = f"search rows are made again: {count} resources"
-    return answered(outcome([Issue(text, code="informational", severity="information")]))
+    return answered(noted(text))
 
 
 REINDEX: Final = Operation(
@@ -29,17 +28,6 @@ REINDEX: Final = Operation(
     "For administrators, after an upgrade, or to have a new SearchParameter's rows made now and "
     "not by the first search for it. Searches go on meanwhile.",
     affects=True,
-    response={
-        "Done": {
-            "resourceType": "OperationOutcome",
-            "issue": [
-                {
-                    "severity": "information",
-                    "code": "informational",
-                    "diagnostics": "search rows are made again: 12 resources",
-                }
-            ],
-        }
-    },
+    response={"Done": noted("search rows are made again: 12 resources")},
     policy=Policy.ADMIN,
 )

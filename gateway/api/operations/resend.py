@@ -12,8 +12,7 @@ from gateway.api.operations.subscription_events import SINCE, UNTIL, numbers
 from gateway.api.operations.subscription_status import DEFINITION
 from gateway.api.parameters import Inputs, Parameter
 from gateway.api.refusals import RequestError
-from gateway.errors import Issue
-from gateway.fhir.outcome import outcome
+from gateway.fhir.outcome import noted
 from gateway.operations.subscriptions import Again
 
 _EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -30,7 +29,7 @@ async def resend(asked: Asked) -> Response:
     again = Again(first, last, since, until)
     count = await asked.call.write(0, lambda: run.resend(context, id, again))
     text = f"sent again: {count} events"
-    return answered(outcome([Issue(text, code="informational", severity="information")]))
+    return answered(noted(text))
 
 
 def _moment(inputs: Inputs, name: str, default: datetime) -> datetime:
@@ -63,16 +62,5 @@ RESEND: Final = Operation(
     types=("Subscription",),
     affects=True,
     request={"From the third on": parameters({"name": SINCE.name, "valueString": "3"})},
-    response={
-        "Done": {
-            "resourceType": "OperationOutcome",
-            "issue": [
-                {
-                    "severity": "information",
-                    "code": "informational",
-                    "diagnostics": "sent again: 4 events",
-                }
-            ],
-        }
-    },
+    response={"Done": noted("sent again: 4 events")},
 )
