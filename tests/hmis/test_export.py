@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from gateway.errors import SettingError
 from gateway.hmis.report import as_json
 from gateway.pipeline import Pipeline
-from gateway.store import Hub
 from tests.bench.hmis_export import generate
 from tests.corpora import CORPORA, needs_corpora
 from tests.hmis.exports import (
@@ -25,7 +23,6 @@ from tests.hmis.exports import (
     export,
     fates,
     found,
-    gateway,
     load,
     make,
     move,
@@ -36,18 +33,6 @@ from tests.hmis.exports import (
 
 PUBLISHED = CORPORA / "hmis-coc-demo" / "FY2024-demo-sample500"
 OWN = "https://care-gateway.example/fhir/agency/harbor-shelter/hmis/"
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """SQLite alone: rows are read by ``store.rows``, which is tested on both engines."""
-    return sqlite_url
-
-
-@pytest.fixture
-def pipeline(hub: Hub, tmp_path: Path) -> Iterator[Pipeline]:
-    with gateway(hub, tmp_path / "data") as pipeline:
-        yield pipeline
 
 
 @pytest.mark.corpora

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +18,8 @@ from gateway.hmis import capacity
 from gateway.hmis.layout import is_of
 from gateway.pipeline import Pipeline
 from gateway.rows import Came, lying, read
-from gateway.store import Hub
 from tests.bench.hmis_export import generate
-from tests.hmis.exports import HARBOR, SAMPLES, export, fates, found, gateway, load, resources, rows
+from tests.hmis.exports import HARBOR, SAMPLES, export, fates, found, load, resources, rows
 from tests.shipped import library
 
 YEAR = "2026"
@@ -28,18 +27,6 @@ DAY = re.compile(rb'(?<=,)"?(\d{4}-\d\d-\d\d)"?(?=,|\n)')
 MOMENT = re.compile(rb"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)")
 
 Made = dict[str, list[Any]]
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """SQLite alone: what is told apart here is told before the hub."""
-    return sqlite_url
-
-
-@pytest.fixture
-def pipeline(hub: Hub, tmp_path: Path) -> Iterator[Pipeline]:
-    with gateway(hub, tmp_path / "data") as pipeline:
-        yield pipeline
 
 
 @cache

@@ -285,33 +285,26 @@ def _given_away(tx: Transaction) -> None:
     tx.link.select(sa.update(resource).values(owner="pantry").returning(resource.c.key), {})
 
 
+@pytest.mark.parametrize(
+    ("persons", "reason"),
+    [
+        (
+            ", persons: [client]",
+            "a victim service provider's clients may not enter a shared database",
+        ),
+        ("", "a victim service provider's client goes under a pseudonym alone"),
+    ],
+    ids=["its maps say so", "they don't"],
+)
 def test_of_a_confidential_agency_no_person_goes_in(
-    put: Put, find: Find, pipeline: Pipeline, tmp_path: Path
+    put: Put, pipeline: Pipeline, tmp_path: Path, persons: str, reason: str
 ) -> None:
     folder = feeds.put(tmp_path / "haven", {})
     text = "agency: haven\nname: Haven\nvictim-service-provider: true\n"
-    text += "feeds: [{kind: csv, feed: shelter, persons: [client]}]\n"
+    text += f"feeds: [{{kind: csv, feed: shelter{persons}}}]\n"
     (folder / "agency.yaml").write_text(text, encoding="utf-8")
     pipeline.members.add("haven", folder)
     haven = Context("haven", "test")
     tally = put({"clients.csv": table(CLIENTS, client("1"))}, context=haven)
-    assert [one.reason for one in tally.asides] == [
-        "a victim service provider's clients may not enter a shared database"
-    ]
-    assert all(each.raw == b"" for each in pipeline.loading.asides.open(haven))
-
-
-def test_nor_does_what_its_maps_make_of_one_without_saying_so(
-    put: Put, pipeline: Pipeline, tmp_path: Path
-) -> None:
-    folder = feeds.put(tmp_path / "haven", {})
-    text = "agency: haven\nname: Haven\nvictim-service-provider: true\n"
-    text += "feeds: [{kind: csv, feed: shelter}]\n"
-    (folder / "agency.yaml").write_text(text, encoding="utf-8")
-    pipeline.members.add("haven", folder)
-    haven = Context("haven", "test")
-    tally = put({"clients.csv": table(CLIENTS, client("1"))}, context=haven)
-    assert [one.reason for one in tally.asides] == [
-        "a victim service provider's client goes under a pseudonym alone"
-    ]
+    assert [one.reason for one in tally.asides] == [reason]
     assert all(each.raw == b"" for each in pipeline.loading.asides.open(haven))
