@@ -23,6 +23,7 @@ from uuid import uuid4
 from gateway.errors import GatewayError, NotFound
 from gateway.model import Context
 from gateway.sole import Sole, sole
+from gateway.store.disk import sync_path
 
 Kind = Literal["export", "import", "load"]
 Status = Literal["accepted", "completed", "failed"]
@@ -126,10 +127,10 @@ class Jobs:
         folder.mkdir(parents=True)
         for name, path in inputs.items():
             path.replace(folder / name)
-            _sync(folder / name)
+            sync_path(folder / name)
         self.save(job)
         for above in (folder.parent, self._folder):
-            _sync(above)
+            sync_path(above)
         self._wake(PREFIX + id)
         return job
 
@@ -185,7 +186,7 @@ class Jobs:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(folder / "job.json")
-            _sync(folder)
+            sync_path(folder)
 
     def end(self, job: Job, status: Status, reason: str = "") -> Job:
         """A job is over."""
@@ -225,12 +226,3 @@ class Jobs:
             job = self.find(path.parent.name)
             if job is not None:
                 yield job
-
-
-def _sync(path: Path) -> None:
-    """Have a file's content, or a folder's names, on disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

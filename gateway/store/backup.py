@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import Conflict, SettingError, StoreError
+from gateway.store.disk import sync_path
 from gateway.store.engine import open_engine
 from gateway.store.migrations import SHIPPED, check_schema
 from gateway.store.opening import Said, look
@@ -68,7 +68,7 @@ def back_up(url: str, data: Path, out: Path) -> Backup:
         (part / SAYS).write_text(json.dumps(asdict(backup), indent=1) + "\n", encoding="utf-8")
         _sync_all(part)
         part.rename(out)
-        _sync(out.parent)
+        sync_path(out.parent)
     return backup
 
 
@@ -99,7 +99,7 @@ def restore(source: Path, url: str, data: Path, *, replace: bool = False) -> Bac
             _sync_all(data / _JOBS)
         (part / HUB).rename(hub)
         part.rmdir()
-        _sync(hub.parent)
+        sync_path(hub.parent)
     return backup
 
 
@@ -232,12 +232,4 @@ def _digest(file: Path) -> str:
 
 def _sync_all(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        sync_path(path)

@@ -85,7 +85,7 @@ class Disk:
         try:
             if self._file is None:
                 self._file = os.open(self._log, os.O_RDWR)
-                _sync_folder(self._log.parent)
+                sync_path(self._log.parent)  # a new file's name must be on disk too
             began = time.perf_counter()
             _sync(self._file)
             meters.SYNC_SECONDS.observe(time.perf_counter() - began)
@@ -94,11 +94,14 @@ class Disk:
         return None
 
 
-def _sync_folder(folder: Path) -> None:
-    """A new file's name must be on disk too. Not every system lets a folder be opened."""
-    if not hasattr(os, "O_DIRECTORY"):
+def sync_path(path: Path) -> None:
+    """Have a file's content, or a folder's names, on disk.
+
+    Not every system lets a folder be opened.
+    """
+    if path.is_dir() and not hasattr(os, "O_DIRECTORY"):
         return
-    file = os.open(folder, os.O_DIRECTORY)
+    file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
     finally:
