@@ -26,13 +26,13 @@ from gateway.model import (
     Delivery,
     Event,
     Message,
-    Record,
     Reference,
     Resource,
     Stored,
     Subscriber,
 )
 from gateway.parse import PARSERS
+from gateway.record import Record
 from gateway.store import Hub, Reader, Transaction
 
 

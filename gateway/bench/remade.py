@@ -11,7 +11,8 @@ from gateway.bench.explaining import Asked, Explanation
 from gateway.bench.unread import Columns, count_record
 from gateway.errors import GatewayError
 from gateway.loading.kept import KeptRows
-from gateway.model import Agency, Context, Given, Reference
+from gateway.model import Agency, Context, Reference
+from gateway.record import Given
 from gateway.rows import Joins, Staging
 from gateway.store import Hub, KeptRow
 from gateway.translate import Library, RecordPlan

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from gateway.model import Agency, Given
+from gateway.model import Agency
+from gateway.record import Given
 from gateway.rows import Record, Records, gathered, lying, read
 from gateway.rows.dry import LIMIT
 from gateway.translate import Feed, Held, Library

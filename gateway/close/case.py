@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Final
 
 from gateway.errors import CloseError
-from gateway.model import NULL, Node, Record, Resource, Segment
+from gateway.model import Resource
+from gateway.record import NULL, Node, Record, Segment
 
 _ESCAPES = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gateway.close.case import CODE, NAME, Case, er7, escape, field, required, segment
 from gateway.errors import CloseError
-from gateway.model import Node
+from gateway.record import Node
 
 VERSIONS: Final[Mapping[str, str]] = {
     **{each: each for each in ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7")},

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 
 from gateway.fhir.json import loads
-from gateway.model import Found, Given
+from gateway.record import Found, Given
 from gateway.rows import Record, Staged, counted, header_names
 from gateway.store import Header, Hub, KeptRow, Reader
 from gateway.translate import File, Lookup, Rows

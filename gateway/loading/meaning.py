@@ -16,7 +16,8 @@ from gateway.beside import LITTERS, Child, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError, Internal, Issue, Lack, TranslateError
 from gateway.logs import about
-from gateway.model import Found, Given, Reference
+from gateway.model import Reference
+from gateway.record import Found, Given
 from gateway.store import Ready, readied, ready
 from gateway.translate import Library, RecordPlan, Rows
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from gateway.model import Record
 from gateway.parse import er7
+from gateway.record import Record
 
 
 class Parse(Protocol):

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.errors import Issue, ParseError
-from gateway.model import FIELDS
 from gateway.parse.charset import decode
 from gateway.parse.delimiters import Delimiters, declared
 from gateway.parse.header import VERSIONS, charset_name, header_line, opening
 from gateway.parse.lines import segment_lines
 from gateway.parse.parts import REPETITION, Literal, Part, Sheet, named
 from gateway.parse.structures import structure
+from gateway.record import FIELDS
 
 _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments whose first field is the field separator itself."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import GatewayError, Issue
-from gateway.model import Agency, Entry, Given
+from gateway.model import Agency, Entry
+from gateway.record import Given
 from gateway.rows.came import Came, gathered
 from gateway.rows.joins import Joins
 from gateway.rows.records import Record, Records

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from gateway.errors import TranslateError
-from gateway.model import Found
+from gateway.record import Found
 from gateway.rows.staging import Staged, Staging
 from gateway.translate import Lookup, RecordPlan, Rows
 

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, Final
 
 from gateway.errors import ParseError
 from gateway.fhir.json import dumps
-from gateway.model import Given
 from gateway.parse import json
 from gateway.parse.csv import Head, Line, Sheet
+from gateway.record import Given
 from gateway.rows.came import Came
 from gateway.translate import File, RecordPlan, Rows
 from gateway.translate.columns import Pick, picker, places

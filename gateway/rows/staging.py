@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.errors import Unavailable
-from gateway.model import Found, Given
+from gateway.record import Found, Given
 from gateway.rows.records import Record, Records
 from gateway.translate import Feed, Lookup, RecordPlan, Rows
 from gateway.translate.columns import picker

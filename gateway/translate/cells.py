@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from gateway.model import Node
+from gateway.record import Node
 
 _NONE: Final[Sequence[Node]] = ()
 _ONE: Final = b"\x01"

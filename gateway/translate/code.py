@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple
 
-from gateway.model import FIELDS, NULL, Node
+from gateway.record import FIELDS, NULL, Node
 from gateway.translate.run import Read, Run, Scope
 
 _INDENT: Final = "    "

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.code import At, Code, Write, alone
 from gateway.translate.paths import (
     Frame,

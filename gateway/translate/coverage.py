@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.errors import GatewayError, Issue
-from gateway.model import Agency, Node, Record, Segment
+from gateway.model import Agency
+from gateway.record import Node, Record, Segment
 from gateway.translate.library import Library, translate
 
 HEADER: Final = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16, 18})

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from gateway.errors import GatewayError, Issue
-from gateway.model import Agency, Entry, Given, Node, Record, Reference, Resource
+from gateway.model import Agency, Entry, Reference, Resource
+from gateway.record import Given, Node, Record
 from gateway.translate.code import alone, called
 from gateway.translate.conditions import Condition
 from gateway.translate.feeds import compile_feed

@@ -16,7 +16,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Literal, Protocol, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.model import Given, Signed
+from gateway.model import Signed
+from gateway.record import Given
 from gateway.translate.columns import ROW, Columns
 from gateway.translate.conditions import Condition
 from gateway.translate.maps import Maps

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from gateway.fhir.codes import BASE
-from gateway.model import NULL, Node
+from gateway.record import NULL, Node
 from gateway.translate.run import Run
 
 V2_TABLE: Final = "http://terminology.hl7.org/CodeSystem/v2-"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.model import Segment
+from gateway.record import Segment
 from gateway.translate.paths import Frame
 from gateway.translate.run import Scope
 from gateway.translate.source import Block, Yaml, block, refuse, text, texts

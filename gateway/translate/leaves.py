@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import Element
-from gateway.model import NULL, Node
+from gateway.record import NULL, Node
 from gateway.translate.functions import Function, leaf
 from gateway.translate.run import Run
 from gateway.translate.sites import Leaf

@@ -12,7 +12,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.code import At, Code, Write
 from gateway.translate.functions import leaf
 from gateway.translate.run import Read, Run, Scope

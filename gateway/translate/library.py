@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from gateway.errors import MapError, TranslateError
 from gateway.fhir.elements import Element
-from gateway.model import Agency, Record, Translation
+from gateway.model import Agency, Translation
+from gateway.record import Record
 from gateway.translate.agency import FILE, Profile, read_profile
 from gateway.translate.feeds import Feed
 from gateway.translate.folders import BuiltIn, built_in, digest, given_feeds, own_feeds

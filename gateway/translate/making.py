@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gateway.model import Entry, Node, Reference
+from gateway.model import Entry, Reference
+from gateway.record import Node
 from gateway.translate.code import Code, Written
 from gateway.translate.resources import Maker
 from gateway.translate.run import Run, Scope

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.code import Written
 from gateway.translate.recent import FORGOTTEN
 from gateway.translate.run import Run

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, cast
 
-from gateway.model import NULL, Node
+from gateway.record import NULL, Node
 from gateway.translate.code import HERE, At, Code, Write, function
 from gateway.translate.run import Nodes, Run, Scope
 from gateway.translate.source import refuse

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.model import Entry, Record
+from gateway.model import Entry
+from gateway.record import Record
 from gateway.translate.groups import MESSAGE, Groups, compile_groups, distribute
 from gateway.translate.making import Making
 from gateway.translate.maps import Source

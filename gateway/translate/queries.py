@@ -15,7 +15,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.visitor import TreeInterpreter
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.paths import Frame, Path
 from gateway.translate.run import Run, Scope
 from gateway.translate.source import refuse

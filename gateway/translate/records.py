@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final, Protocol, cast
 
 from gateway.errors import Refused
-from gateway.model import Entry, Found, Given, Segment
+from gateway.model import Entry
+from gateway.record import Found, Given, Segment
 from gateway.translate.cells import Row
 from gateway.translate.columns import ROW, Columns
 from gateway.translate.conditions import Condition, compile_choice

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from gateway.errors import TranslateError
 from gateway.fhir.elements import children, resource_types
-from gateway.model import Entry, Node, Reference, Resource
+from gateway.model import Entry, Reference, Resource
+from gateway.record import Node
 from gateway.translate.code import HERE, At, Code, Write, Written, by_itself
 from gateway.translate.conditions import compile_choice
 from gateway.translate.elements import Content, fill

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.errors import TranslateError
-from gateway.model import Agency, Given, Translation
+from gateway.model import Agency, Translation
+from gateway.record import Given
 from gateway.translate.feeds import Feed
 from gateway.translate.library import Library, Shelf
 from gateway.translate.recent import Recent

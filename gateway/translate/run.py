@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import Issue, Lack, TranslateError
-from gateway.model import Agency, Node, Reference, Segment
+from gateway.model import Agency, Reference
+from gateway.record import Node, Segment
 from gateway.translate.recent import Recent
 from gateway.translate.tables import Row, Table, Unmapped, is_code
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.code import At, Code, Write
 from gateway.translate.paths import Frame, Path
 from gateway.translate.run import Run

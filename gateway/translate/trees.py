@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.paths import WHOLE
 
 RECORD: Final = "record"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.model import Node
+from gateway.record import Node
 from gateway.translate.run import Run
 
 Value = str | int | bool | Decimal

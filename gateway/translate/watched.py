@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from gateway.errors import Issue
-from gateway.model import Node, Record, Segment
+from gateway.record import Node, Record, Segment
 
 How = Literal["leaf", "path", "condition"]
 """Whether a text was read to be made of, on the way to it, or to decide by it."""

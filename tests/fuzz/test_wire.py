@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from gateway.errors import ParseError, ReceiveError
-from gateway.model import Node
 from gateway.parse import charset, escapes
 from gateway.parse.delimiters import Delimiters
 from gateway.parse.er7 import Message, parse
 from gateway.receive.ack import acknowledge, header
 from gateway.receive.batch import divide, is_batch, peek
 from gateway.receive.framing import Deframer, frame
+from gateway.record import Node
 
 SECONDS = float(os.environ.get("GATEWAY_FUZZ_SECONDS", "5"))
 PIECES = (

@@ -20,7 +20,7 @@ from gateway.loading.meaning import (
     _packed,
     _unpacked,
 )
-from gateway.model import Given
+from gateway.record import Given
 from gateway.rows import lying, read
 from gateway.settings import Settings, shipped
 from gateway.translate import Rows

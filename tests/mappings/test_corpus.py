@@ -14,8 +14,9 @@ import pytest
 
 from gateway.errors import InvalidResource, ParseError, TranslateError
 from gateway.fhir.gates import check
-from gateway.model import Agency, Record, Translation
+from gateway.model import Agency, Translation
 from gateway.parse.er7 import parse
+from gateway.record import Record
 from gateway.translate import Library, translate
 from tests.corpora import Sample, messages, needs_corpora
 

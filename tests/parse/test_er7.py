@@ -5,9 +5,9 @@ import gc
 import pytest
 
 from gateway.errors import ParseError
-from gateway.model import FIELDS, NULL
 from gateway.parse.er7 import Message, parse
 from gateway.parse.parts import Part
+from gateway.record import FIELDS, NULL
 
 HEAD = "MSH|^~\\&|CLINIC|CEDARGEN|HUB|GW|20250301||REF^I12^REF_I12|M1|P|2.5.1\r"
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import TranslateError
-from gateway.model import NULL, Entry
+from gateway.model import Entry
+from gateway.record import NULL
 from gateway.translate import Library, identity, load, merge
 from gateway.translate.ids import SPACE
 from tests.translate.maps import AGENCY, library, patient, run, write

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import MapError, Refused, TranslateError
-from gateway.model import Agency, Found, Given
+from gateway.model import Agency
+from gateway.record import Found, Given
 from gateway.translate import Lookup, RecordPlan, Rows, load
 from gateway.translate.columns import picker
 from tests import feeds
