@@ -95,7 +95,7 @@ def _order(type_: str, id_: str) -> list[sa.ColumnElement[int]]:
     return [version.c.xid, version.c.sequence] if type_ else [version.c.sequence]
 
 
-def follows(later: sa.Alias) -> Condition:
+def follows(later: sa.FromClause) -> Condition:
     """Whether ``later`` is the next version of the same resource that is there: of those between,
     some may be gone (``purging``).
     """
