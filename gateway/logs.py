@@ -115,6 +115,7 @@ def _take_over(shared: list[Any], last: Any, level: int) -> None:
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_worded)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     logging.getLogger("gateway").setLevel(level)
@@ -124,18 +125,27 @@ def _take_over(shared: list[Any], last: Any, level: int) -> None:
     threading.excepthook = lambda told: _lost(told.exc_value)
 
 
+def _worded(record: logging.LogRecord) -> bool:
+    """Put the arguments into a line of ours: the formatter takes them off before it asks anybody.
+
+    Always True: the line stays.
+    """
+    if record.name.partition(".")[0] == "gateway":
+        record.msg, record.args = record.getMessage(), ()
+    return True
+
+
 def _foreign(_: Any, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """A line of the standard library's: its text only where that is a constant."""
     record: logging.LogRecord = line["_record"]
     name = record.name.partition(".")[0]
-    if name == "gateway":
-        line["event"] = record.getMessage()
-    else:
-        line["event"] = record.msg if name in _PLAIN and isinstance(record.msg, str) else name
+    ours = name == "gateway"
+    known = ours or name in _PLAIN
+    line["event"] = record.msg if known and isinstance(record.msg, str) else name
     line["logger"] = record.name
     line["said_at"] = f"{PurePath(record.pathname).name}:{record.lineno}"
     fields = getattr(record, "about", None)  # what our own lines say by ``extra``
-    if name == "gateway" and isinstance(fields, dict):
+    if ours and isinstance(fields, dict):
         line.update(fields)
     line["exc_info"] = record.exc_info
     return line

@@ -45,6 +45,7 @@ except ValueError as error:
     logging.getLogger("uvicorn.error").error('%s - "WebSocket %s" 403', value, value)
     about = {{"stage": "store"}}
     logging.getLogger("gateway.work").error("a drain failed", extra={{"about": about}})
+    logging.getLogger("gateway.store").warning("the server has %s off", "fsync")
     logging.getLogger("hl7apy").info("quiet")
 warnings.warn(value)
 thread = threading.Thread(target=fails, args=(value,))
@@ -95,6 +96,7 @@ def test_each_event_is_a_json_line_and_none_quotes_what_it_is_about() -> None:
         "sqlalchemy",
         '%s - "WebSocket %s" 403',
         "a drain failed",
+        "the server has fsync off",
         "py",
         "uncaught",
         "asyncio",
