@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,9 @@ CALLS: Final = "openat,pwrite64,fdatasync,fsync,sendto,write,writev,sendmsg,recv
 SENDS: Final = frozenset({"sendto", "write", "writev", "sendmsg"})
 _LINE: Final = re.compile(r"(?P<task>\d+) +(?P<rest>.*)")
 _BEGUN: Final = re.compile(r"(?P<name>\w+)\((?P<file>\d+)?(?P<given>.*)")
+_NAME: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|S\d+-\d{5}")
+"""What a resource or a message is known by, wherever it stands."""
+
 _ENDED: Final = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<given>.*)")
 
 
@@ -101,32 +105,41 @@ def early(seen: Sequence[Call], told: Sequence[Told], names: Sequence[str]) -> l
     commits = [call for call in seen if call.name == "recvfrom" and r"COMMIT\0" in call.given]
     servers = {call.file for call in commits}
     disk = _Disk(
-        writes=[
+        writes=_named(
             call
             for call in seen
             if (call.name == "pwrite64" and call.file in logs)
             or (call.name in SENDS and call.file in servers)
-        ],
+        ),
         safe=[
             *commits,
             *(call for call in seen if call.name in ("fdatasync", "fsync") and call.file in logs),
         ],
     )
-    sends = [call for call in seen if call.name in SENDS and call.file not in servers]
+    sends = _named(call for call in seen if call.name in SENDS and call.file not in servers)
     return [
         name
         for name, each in zip(names, told, strict=True)
-        if not disk.held(name, next(call.begun for call in sends if each.by(call)))
+        if not disk.held(name, next(call.begun for call in sends[name] if each.by(call)))
     ]
 
 
+def _named(calls: Iterable[Call]) -> Mapping[str, Sequence[Call]]:
+    """Calls by what is named in them: going through all for each name took half an hour."""
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        for name in set(_NAME.findall(call.given)):
+            found[name].append(call)
+    return found
+
+
 class _Disk(NamedTuple):
-    writes: list[Call]
+    writes: Mapping[str, Sequence[Call]]
     safe: list[Call]
 
     def held(self, name: str, told: int) -> bool:
         """Whether what was written of it last, before it was told, was safe by then."""
-        written = [call for call in self.writes if name in call.given and call.ended < told]
+        written = [call for call in self.writes.get(name, ()) if call.ended < told]
         if not written:
             return False
         last = written[-1] if written[-1].name in SENDS else written[0]
