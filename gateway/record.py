@@ -80,6 +80,9 @@ class Record(Protocol):
     def warnings(self) -> Sequence[Issue]:
         """What was wrong and could be mended: a lying charset, an unknown escape."""
 
+    def digest(self) -> str:
+        """A name for its very text: ``urn:sha256:…``."""
+
 
 @dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
 class Found:

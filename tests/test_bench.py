@@ -263,13 +263,13 @@ def test_a_draft_from_a_spreadsheet_loads_and_its_test_runs(
     assert proposed["Guest #"] == ("Patient.identifier", "")
     assert proposed["DOB"] == ("Patient.birthDate", "")
     assert proposed["Sex"][1] == "the table 'gender' lacks some codes of the sample"
-    assert proposed["Shoe size"] == ("", "nothing is proposed")
+    assert proposed["Shoe size"] == ("Observation.component", "kept as text, under its own name")
     home = into / "agencies" / "june-kitchen"
     drafted = (home / "june-visits/records/june-visits.yaml").read_text(encoding="utf-8")
-    assert "# unsure: nothing is proposed for [Shoe size]" in drafted
+    assert 'valueString: {from: "[Shoe size]"}}  # unsure: kept as text' in drafted
     assert tried(library, home)["passed"]
     made = json.loads((home / "june-visits/samples/june-visits.expected.json").read_bytes())
-    assert {one["resourceType"] for one in made} == {"Patient", "Encounter"}
+    assert {one["resourceType"] for one in made} == {"Patient", "Encounter", "Observation"}
     assert made[0]["birthDate"] == "1980-03-14"
     assert made[0]["gender"] == "female"
     with pytest.raises(SettingError):
@@ -310,6 +310,17 @@ def test_a_draft_from_json_and_one_from_messages_load_too(library: Library, tmp_
         ("Visit date", ("3/2/2026", "3/4/2026"), "record.date"),
         ("Organization name", ("A", "B"), "organization.name"),
         ("Colour", ("red", "blue"), ""),
+        ("D.O.B.", ("1980-01-01", "1990-02-02"), "person.birthDate"),
+        ("Client First", ("Ana", "Bo"), "person.name.given"),
+        ("PatientDOB", ("19800101", "14-MAR-75"), "person.birthDate"),
+        ("Núm. de cliente", ("C-1", "C-2"), "person.key"),
+        ("Teléfono", ("555-0100", "555-0101"), "person.telecom.phone"),
+        ("Emergency Phone", ("555-0100", "555-0101"), "contact.phone"),
+        ("Check-Out", ("2026-02-01", ""), "record.end"),
+        ("Service Date", ("46082", "46083"), "record.date"),
+        ("Race", ("2106-3", "2054-5"), ""),
+        ("Case Manager", ("T. Ruiz", "K. Lee"), ""),
+        ("ProviderNPI", ("1234567893", "1234567893"), ""),
     ],
 )
 def test_a_column_is_guessed_by_its_name_and_its_values(
@@ -321,11 +332,44 @@ def test_a_column_is_guessed_by_its_name_and_its_values(
     assert len(left) == (not element)
 
 
+def test_a_sheet_with_a_title_two_phones_and_an_end_is_drafted_whole(
+    library: Library, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "beds.csv"
+    sheet.write_text(
+        "Shelter beds,,,,,,,\n,,,,,,,\n"
+        "Guest ID,Guest Name,Home Phone,Cell Phone,Emergency Contact,Check-In,Check-Out,Bed\n"
+        'G1,"Reyes, Ana",555-0100,555-0101,Jo Reyes,14-MAR-26,,A1\n'
+        "G2,Bo Lind,555-0102,555-0103,,15-MAR-26,16-MAR-26,A2\n",
+        encoding="utf-8",
+    )
+    (expected,) = drafted(library, "beds", sheet, tmp_path / "maps")
+    ana, stay, answers, _, ended, _ = json.loads(expected.read_bytes())
+    assert [each["use"] for each in ana["telecom"]] == ["home", "mobile"]
+    assert ana["contact"] == [{"name": {"text": "Jo Reyes"}}]
+    assert (stay["status"], stay["period"]) == ("in-progress", {"start": "2026-03-14"})
+    assert ended["period"] == {"start": "2026-03-15", "end": "2026-03-16"}
+    assert answers["component"] == [{"code": {"text": "Bed"}, "valueString": "A1"}]
+
+
+def test_a_draft_finds_the_records_within_a_json_body(library: Library, tmp_path: Path) -> None:
+    body = tmp_path / "cases.json"
+    clients = [
+        {"client_id": f"K{n}", "dob": "1985-04-05", "phones": [{"number": "555-0191"}] * n}
+        for n in (1, 2)
+    ]
+    body.write_text(json.dumps({"exported": "2026-03-01", "clients": clients}), encoding="utf-8")
+    (expected,) = drafted(library, "legal", body, tmp_path / "maps")
+    made = json.loads(expected.read_bytes())
+    assert [len(one["telecom"]) for one in made if one["resourceType"] == "Patient"] == [1, 2]
+
+
 def test_the_order_of_dates_is_seen_where_a_day_is_over_twelve() -> None:
     assert date_order([Column("d", "d", ("3/14/2026", "1/2/2026"))]) == ("M/D/Y", True)
     assert date_order([Column("d", "d", ("14/3/2026",))]) == ("D/M/Y", True)
     assert date_order([Column("d", "d", ("1/2/2026",))]) == ("M/D/Y", False)
     assert date_order([Column("d", "d", ("2026-01-02",))]) == ("", True)
+    assert date_order([Column("d", "d", ("14-MAR-26",))]) == ("M/D/Y", True)
 
 
 def test_columns_and_values_that_no_rule_reads_are_counted(library: Library) -> None:

@@ -29,7 +29,6 @@ def test_the_guide_leads_from_a_spreadsheet_to_a_passing_test(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "maps").mkdir()
     ran = []
     for kind, text in steps():
         if kind in ("csv", "yaml"):

@@ -77,14 +77,14 @@ def write(new: New, home: Path) -> list[Path]:
 
 
 def _of_records(id: str, sample: Path, feed: str, is_json: bool) -> New:
-    columns, few = _json(sample) if is_json else _csv(sample)
+    columns, few, at = _json(sample) if is_json else (*_csv(sample), "")
     if not columns:
         raise SettingError("nothing is in it that a map could read", place=sample.name)
     drafted = Draft(_slug(feed), *guess(columns)).written()
     order, shown = date_order(columns)
     kind, ending = ("json", "json") if is_json else ("csv", "csv")
     files: dict[str, str | bytes] = {
-        FILE: _described(id, kind, feed, order if not is_json else "", shown),
+        FILE: _described(id, kind, feed, order, shown, at),
         f"{feed}/records/{feed}.yaml": drafted.map,
         f"{feed}/samples/{feed}.{ending}": few,
     }
@@ -97,7 +97,7 @@ def _of_records(id: str, sample: Path, feed: str, is_json: bool) -> New:
     return New(files, drafted.proposals, tuple(remarks))
 
 
-def _described(id: str, kind: str, feed: str, order: str, shown: bool) -> str:
+def _described(id: str, kind: str, feed: str, order: str, shown: bool, at: str) -> str:
     dates = [f"    dates: {order}{'' if shown else '  # unsure: or D/M/Y'}"] if order else []
     lines = [
         f"agency: {id}",
@@ -107,7 +107,7 @@ def _described(id: str, kind: str, feed: str, order: str, shown: bool) -> str:
         f"    feed: {feed}",
         "    timezone: America/Chicago  # unsure: where it is",
         *dates,
-        f'    files: [{{file: "*", map: {feed}}}]',
+        f'    files: [{{file: "*", map: {feed}{f", at: {json.dumps(at)}" if at else ""}}}]',
     ]
     return "\n".join(lines) + "\n"
 
@@ -130,16 +130,37 @@ def _column(name: str) -> str:
     return name if re.fullmatch(r"[\w-]+", name) else f"[{name}]"
 
 
-def _json(sample: Path) -> tuple[list[Column], str]:
+def _json(sample: Path) -> tuple[list[Column], str, str]:
+    """(the columns, a body of the first records, where in it they stand: "" for itself)."""
     with sample.open("rb") as stream:
         found = zip(items(sample.name, stream), range(LOOKED), strict=False)
         records = [item.value for item, _ in found if isinstance(item.value, dict)]
+    at = _listed(records[0]) if len(records) == 1 else ""
+    whole: Any = records[:ROWS]
+    if at:
+        whole = records[0] | {at: records[0][at][:ROWS]}
+        records = records[0][at][:LOOKED]
     leaves = [dict(_leaves(record, "")) for record in records]
     paths = dict.fromkeys(path for each in leaves for path in each)
     columns = [
         Column(_called(path), path, tuple(each.get(path, "") for each in leaves)) for path in paths
     ]
-    return columns, json.dumps(records[:ROWS], indent=1, ensure_ascii=False, default=str) + "\n"
+    return columns, json.dumps(whole, indent=1, ensure_ascii=False, default=str) + "\n", at
+
+
+def _listed(body: dict[str, Any]) -> str:
+    """The key under which a body has its records: a list of objects that say more than is around
+    them; "" where the body is a record itself."""
+    lists = {
+        key: held
+        for key, held in body.items()
+        if isinstance(held, list) and held and all(isinstance(each, dict) for each in held)
+    }
+    if not lists or any(re.fullmatch(r"_?id|.*_?(id|Id|ID)|number", key) for key in body):
+        return ""
+    key = max(lists, key=lambda each: len(list(_leaves(lists[each][0], ""))))
+    around = {name: held for name, held in body.items() if name not in lists}
+    return key if len(list(_leaves(lists[key][0], ""))) > len(list(_leaves(around, ""))) else ""
 
 
 def _called(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,10 +57,12 @@ class Draft:
         body = list(self._person()) if persons else list(self._organization())
         if persons and ("record", "date") in self._by:
             body += self._visit()
+        if persons:
+            body += self._answers()
         lines += [f"  {line}" for line in body]
         used = {one.column for one in self._used}
-        spare = [one.column for one in self._by.values() if one.column.name not in used]
-        for column in (*spare, *self._left):
+        rest = (*(one.column for one in self._by.values()), *self._left)
+        for column in (one for one in rest if one.name not in used):
             lines.append(f"# unsure: nothing is proposed for {column.path}")
             self._used.append(Proposal(column.name, "", "nothing is proposed"))
         return Drafted("\n".join(lines) + "\n", self._tables, tuple(self._used))
@@ -95,6 +98,7 @@ class Draft:
         yield from self._gender()
         yield from self._telecom()
         yield from self._address()
+        yield from self._contact()
         if (one := self._by.get(("person", "language"))) is not None:
             yield self._line("communication", f"{{language: {{text: {_from(one)}}}}}", one)
 
@@ -142,17 +146,58 @@ class Draft:
         yield self._line("gender", f"{{from: {_path(one)}, table: gender}}", one, why)
 
     def _telecom(self) -> Iterator[str]:
-        for system in ("phone", "email"):
-            if (one := self._by.get(("person", f"telecom.{system}"))) is not None:
-                self._note(one, "telecom", one.unsure)
-        rules = [
-            f"{{system: {{const: {system}}}, value: {_from(one)}}}{_remark(one.unsure)}"
+        found = [
+            (system, one)
             for system in ("phone", "email")
-            if (one := self._by.get(("person", f"telecom.{system}"))) is not None
+            for (owner, element), one in self._by.items()
+            if owner == "person" and element.startswith(f"telecom.{system}")
         ]
-        if rules:
+        if found:
             yield "telecom:"
-            yield from (f"  - {rule}" for rule in rules)
+        for system, one in found:
+            self._note(one, "telecom", one.unsure)
+            use = _use(one.column) if system == "phone" else ""
+            each, path = _each(one.column.path)
+            value = f"system: {{const: {system}}}, value: {{from: {path}}}{use}"
+            yield f"  - {{{each}{value}}}{_remark(one.unsure)}"
+
+    def _contact(self) -> Iterator[str]:
+        """Whom to call in an emergency."""
+        name, phone = (self._by.get(("contact", part)) for part in ("name", "phone"))
+        parts = []
+        if name is not None:
+            parts.append(f"name: {{text: {_from(name)}}}")
+            self._note(name, "contact.name", name.unsure)
+        if phone is not None:
+            parts.append(f"telecom: {{system: {{const: phone}}, value: {_from(phone)}}}")
+            self._note(phone, "contact.telecom", phone.unsure)
+        if parts:
+            yield f"contact: {{{', '.join(parts)}}}"
+
+    def _answers(self) -> Iterator[str]:
+        """What nothing else holds, kept under its own name, so that it isn't lost meanwhile."""
+        used = {one.column for one in self._used}
+        spare = [one.column for one in self._by.values() if one.column.name not in used]
+        asked = [column for column in (*spare, *self._left) if column.filled]
+        if not asked:
+            return
+        after = "visit" if ("record", "date") in self._by else "person"
+        yield "answers:"
+        yield "  to: Observation"
+        yield f'  key: {{join: [{{ref: {after}}}, {{const: answers}}], by: "|"}}'
+        yield "  set:"
+        yield "    status: {const: final}"
+        yield f"    code: {{text: {{const: {_worded(self._name)}}}}}"
+        yield "    subject: {ref: person}"
+        if after == "visit":
+            yield "    encounter: {ref: visit}"
+            yield f"    effectiveDateTime: {_from(self._by['record', 'date'])}"
+        yield "    component:"
+        for column in asked:
+            value = f"valueString: {{from: {_quoted(column.path)}}}"
+            text = f"code: {{text: {{const: {_worded(column.name)}}}}}"
+            yield f"      - {{{text}, {value}}}{_remark(_KEPT)}"
+            self._used.append(Proposal(column.name, "Observation.component", _KEPT))
 
     def _address(self) -> Iterator[str]:
         parts = [
@@ -172,12 +217,20 @@ class Draft:
         yield "  to: Encounter"
         yield from (f"  {line}" for line in self._key("record", ["date", "type"], after="person"))
         yield "  set:"
-        yield "    status: {const: finished}  # unsure: has all that is told of happened?"
+        end = self._by.get(("record", "end"))
+        if end is None:
+            yield "    status: {const: finished}  # unsure: has all that is told of happened?"
+        else:
+            ended = f"{{if: {_tested(end)}, const: finished}}"
+            yield f"    status: [{ended}, {{const: in-progress}}]"
         yield f"    class: {_CLASS}"
         yield "    subject: {ref: person}"
         yield "    serviceProvider: {ref: agency}"
-        value = f"{{start: {_from(date)}}}"
+        ends = f", end: {_from(end)}" if end is not None else ""
+        value = f"{{start: {_from(date)}{ends}}}"
         yield f"    {self._line('period', value, date)}"
+        if end is not None:
+            self._note(end, "period", end.unsure)
         if (kind := self._by.get(("record", "type"))) is not None:
             value = f"{{text: {_from(kind)}}}"
             yield f"    {self._line('type', value, kind, kind.unsure or 'a table could code it')}"
@@ -195,6 +248,8 @@ class Draft:
     def _key(self, owner: Owner, others: Sequence[str], after: str = "") -> Iterator[str]:
         """How a resource is known: by its number, else by what else there is, which is said."""
         own = self._by.get((owner, "key"))
+        if own is None and owner == "person" and ("record", "date") not in self._by:
+            own = self._by.get(("record", "key"))
         name = "visit" if owner == "record" else owner
         if own is not None:
             self._note(own, "identifier" if owner == "person" else "key", own.unsure)
@@ -219,10 +274,38 @@ class Draft:
         return f"{element}: {rule}{_remark(why)}"
 
     def _note(self, one: Guess, element: str, unsure: str) -> None:
-        type_ = {"person": "Patient", "record": "Encounter", "organization": "Organization"}
-        said = Proposal(one.column.name, f"{type_[one.owner]}.{element}", unsure)
+        type_ = {"record": "Encounter", "organization": "Organization"}.get(one.owner, "Patient")
+        said = Proposal(one.column.name, f"{type_}.{element}", unsure)
         if all(known.column != said.column for known in self._used):
             self._used.append(said)
+
+
+_KEPT: Final = "kept as text, under its own name"
+
+
+def _use(column: Column) -> str:
+    """Which telephone it is, where its name says so."""
+    words = column.words.split()
+    uses = {"home": "home", "work": "work", "office": "work"} | dict.fromkeys(
+        ("mobile", "cell", "celular", "movil"), "mobile"
+    )
+    found = next((use for word, use in uses.items() if word in words), "")
+    return f", use: {{const: {found}}}" if found else ""
+
+
+def _each(path: str) -> tuple[str, str]:
+    """A path to the first of a list as all of them: what goes before, and the path within."""
+    around, found, inner = path.rpartition("[0].")
+    return (f"each: {_quoted(around)}, ", _quoted(inner)) if found else ("", _quoted(path))
+
+
+def _tested(one: Guess) -> str:
+    return json.dumps(f"{one.column.path} exists", ensure_ascii=False)
+
+
+def _worded(name: str) -> str:
+    """A text as YAML takes it."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _from(one: Guess) -> str:

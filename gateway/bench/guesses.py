@@ -6,14 +6,21 @@ A guess names an element of the FHIR resource that it belongs to, and says why i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final, Literal
 
-Owner = Literal["person", "record", "organization"]
-"""Whose element it is: the person's, what happened to the person, or an organization's."""
+from gateway.bench.names import NAMED, OTHERS, ROLE
+from gateway.translate.spreadsheet import written
+
+Owner = Literal["person", "record", "organization", "contact"]
+"""Whose element it is: the person's, what happened to the person, an organization's, or that of
+somebody to be called in an emergency."""
 
 _WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|#")
+_LETTERS: Final = re.compile(r"\b(?:[a-z] )+[a-z]\b")
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d.*")
 _SLASHED: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d\d)\b.*")
 _EMAIL: Final = re.compile(r"\S+@\S+\.\S+")
@@ -34,8 +41,11 @@ class Column:
 
     @property
     def words(self) -> str:
-        """Its name in small words: ``DateOfBirth`` is ``date of birth``."""
-        return " ".join(_WORDS.findall(self.name)).casefold()
+        """Its name in small words: ``DateOfBirth`` is ``date of birth``, ``D.O.B.`` is ``dob``."""
+        plain = unicodedata.normalize("NFKD", self.name)
+        bare = "".join(each for each in plain if not unicodedata.combining(each))
+        words = " ".join(_WORDS.findall(bare)).casefold()
+        return _LETTERS.sub(lambda match: match[0].replace(" ", ""), words)
 
     @property
     def filled(self) -> tuple[str, ...]:
@@ -65,36 +75,14 @@ class Guess:
     unsure: str = ""
 
 
-_NAMED: Final[Sequence[tuple[str, Owner, str]]] = (
-    (r"(client|person|participant|guest|member|patient|card|household|customer|personal|resident) "
-     r"?(id|no|nr|number|num|code|#)", "person", "key"),
-    (r"mrn|medical record.*", "person", "key"),
-    (r"(ssn|social security.*)", "person", "ssn"),
-    (r"(visit|service|referral|record|row|case|entry|intake|event|enrollment|order|ticket)? ?"
-     r"(id|no|nr|number|#)", "record", "key"),
-    (r"(organi[sz]ation|agency|provider)( name)?", "organization", "name"),
-    (r".*\b(first|given|fore) ?name|(.* )?name (first|given)|first", "person", "name.given"),
-    (r".*\b(last|family|sur) ?name|(.* )?name (last|family)|last|surname", "person", "name.family"),
-    (r".*middle( name| initial)?", "person", "name.middle"),
-    (r"(full |client |guest |patient |person |member )?name", "person", "name.text"),
-    (r".*(dob|birth ?date|date of birth|birthday|born).*", "person", "birthDate"),
-    (r".*\b(sex|gender)\b.*", "person", "gender"),
-    (r".*\b(e ?mail)\b.*", "person", "telecom.email"),
-    (r".*\b(phone|mobile|cell|telephone|tel)\b.*", "person", "telecom.phone"),
-    (r".*\b(address( 1| line 1)?|street)", "person", "address.line"),
-    (r".*\b(city|town)\b.*", "person", "address.city"),
-    (r".*\b(state|province)\b.*", "person", "address.state"),
-    (r".*\b(zip|postal|postcode).*", "person", "address.postalCode"),
-    (r".*\bcounty\b.*", "person", "address.district"),
-    (r".*\blanguage\b.*", "person", "language"),
-    (r".*\b(service|program|type|reason|need|took|given|received|item|help)\b.*",
-     "record", "type"),
-    (r".*\b(date|day|when|time|timestamp|created|visited|served|at)\b.*", "record", "date"),
-)  # fmt: skip
+REPEATED: Final = ("telecom.phone", "telecom.email")
+"""Elements of which a person may have several."""
 
+_NO_DATES: Final = "not all of it looks like dates"
 _FITS: Final[dict[str, tuple[Callable[[str], object], str]]] = {
-    "birthDate": (lambda text: is_date(text), "not all of it looks like dates"),
-    "date": (lambda text: is_date(text), "not all of it looks like dates"),
+    "birthDate": (lambda text: is_date(text) or _is_counted(text), _NO_DATES),
+    "date": (lambda text: is_date(text) or _is_counted(text), _NO_DATES),
+    "end": (lambda text: is_date(text) or _is_counted(text), _NO_DATES),
     "telecom.email": (_EMAIL.fullmatch, "not all of it looks like e-mail addresses"),
     "telecom.phone": (_PHONE.fullmatch, "not all of it looks like telephone numbers"),
     "address.postalCode": (lambda text: len(text) <= 10, "some of it is long for a postal code"),
@@ -104,17 +92,46 @@ _FITS: Final[dict[str, tuple[Callable[[str], object], str]]] = {
 
 def is_date(text: str) -> bool:
     """Whether a text looks like a date, in whatever order."""
-    return bool(_ISO.fullmatch(text) or _SLASHED.fullmatch(text))
+    return bool(_ISO.fullmatch(text) or _SLASHED.fullmatch(text)) or _is_written_out(text)
+
+
+def _is_written_out(text: str) -> bool:
+    """``20260314``, ``14-MAR-26``, ``March 14, 2026``, ``2026/3/14``."""
+    if text.isdecimal() and len(text) != 8:
+        return False
+    try:
+        date.fromisoformat(written("M/D/Y", text)[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_counted(text: str) -> bool:
+    """A spreadsheet's count of days, where a name says that it is a date: 46082 is in 2026."""
+    return text[:5].isdecimal() and written("M/D/Y", text) != text
 
 
 def date_order(columns: Iterable[Column]) -> tuple[str, bool]:
-    """How dates with slashes are meant, "" where there are none; and whether the values show it."""
-    found = [m for column in columns for text in column.filled if (m := _SLASHED.fullmatch(text))]
+    """How dates with slashes are meant, "" where there are none; and whether the values show it.
+
+    Where dates are written out, or counted, any order lets them be read.
+    """
+    some = [(column, text) for column in columns for text in column.filled]
+    found = [m for _, text in some if (m := _SLASHED.fullmatch(text))]
     if not found:
-        return "", True
+        others = any(
+            written("M/D/Y", text) != text and (is_date(text) or _names_a_date(column))
+            for column, text in some
+        )
+        return ("M/D/Y" if others else ""), True
     if any(int(match[1]) > 12 for match in found):
         return "D/M/Y", True
     return "M/D/Y", any(int(match[2]) > 12 for match in found)
+
+
+def _names_a_date(column: Column) -> bool:
+    named = _meant(column)
+    return named is not None and named[1] in ("birthDate", "date", "end")
 
 
 def guess(columns: Sequence[Column]) -> tuple[list[Guess], list[Column]]:
@@ -123,6 +140,9 @@ def guess(columns: Sequence[Column]) -> tuple[list[Guess], list[Column]]:
     left: list[Column] = []
     for column in columns:
         made = _named(column) or _looked_at(column)
+        if made is not None and made.element in REPEATED:
+            count = sum(each.element.startswith(made.element) for each in found.values())
+            made = replace(made, element=f"{made.element}.{count}") if count else made
         if made is None or (made.owner, made.element) in found:
             left.append(column)
         else:
@@ -130,11 +150,24 @@ def guess(columns: Sequence[Column]) -> tuple[list[Guess], list[Column]]:
     return list(found.values()), left
 
 
-def _named(column: Column) -> Guess | None:
-    for pattern, owner, element in _NAMED:
-        if re.fullmatch(pattern, column.words):
-            return Guess(column, owner, element, _doubt(column, element))
+def _meant(column: Column) -> tuple[Owner, str] | None:
+    """What a name says; ("record", "") of what is somebody else's."""
+    words = column.words
+    if re.fullmatch(OTHERS, words):
+        return "record", ""
+    for said in (words, re.sub(ROLE, "", words)):
+        for pattern, owner, element in NAMED:
+            if re.fullmatch(pattern, said):
+                return owner, element  # type: ignore[return-value]
     return None
+
+
+def _named(column: Column) -> Guess | None:
+    meant = _meant(column)
+    if meant is None or not meant[1]:
+        return None
+    owner, element = meant
+    return Guess(column, owner, element, _doubt(column, element))
 
 
 def _doubt(column: Column, element: str) -> str:
@@ -145,18 +178,30 @@ def _doubt(column: Column, element: str) -> str:
         return fits[1]
     if element == "key" and len(column.filled) < len(column.texts):
         return "not every record has one"
+    if "[0]" in column.path and element not in REPEATED:
+        return "of a list the first alone is read"
+    if element == "key" and "household" in column.words:
+        return "a household may be several people"
+    if element == "name.text" and any("," in text for text in column.filled):
+        return "the family name and the given name are one text"
     return ""
 
 
 def _looked_at(column: Column) -> Guess | None:
     """By its values alone, which is never sure."""
-    if not column.filled:
+    if not column.filled or _meant(column) is not None:
         return None
     why = "by its values alone"
     if column.share(_EMAIL.fullmatch) == 1:
         return Guess(column, "person", "telecom.email", why)
     if column.share(is_date) == 1:
         return Guess(column, "record", "date", why)
-    if column.share(_PHONE.fullmatch) == 1 and column.share(_NUMBER.fullmatch) < 1:
+    if column.share(_is_phone) == 1:
         return Guess(column, "person", "telecom.phone", why)
     return None
+
+
+def _is_phone(text: str) -> bool:
+    """Seven digits at least, and not a number alone."""
+    digits = sum(each.isdecimal() for each in text)
+    return 7 <= digits <= 15 and bool(_PHONE.fullmatch(text)) and not _NUMBER.fullmatch(text)

@@ -53,7 +53,7 @@ def new(
 
     folders = settings_from([]).folders
     home = (into or folders[0]) / "agencies" / agency
-    library = load(folders)
+    library = load([each for each in folders if each.is_dir()])  # the first may be made by this
     made = bench.draft(library, agency, sample, feed)
     for path in bench.write(made, home):
         print(path, file=sys.stderr)

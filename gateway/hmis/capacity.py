@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from gateway.admission.rules import Change, Hall, admit
@@ -20,11 +20,13 @@ from gateway.fhir import gates
 from gateway.hmis import cells
 from gateway.hmis.events import FEED, zone_of
 from gateway.hmis.layout import canonical
-from gateway.model import Context, Reference
+from gateway.members import Members
+from gateway.model import Agency, Context, Reference
 from gateway.route.capacity import DETAIL, read_capacity, told
 from gateway.route.facts import Room
-from gateway.store import Hub, Reader, Transaction
-from gateway.translate.values import written
+from gateway.store import Header, Hub, Reader, Transaction
+from gateway.translate import Rows
+from gateway.translate.spreadsheet import written
 
 NIGHTLY: Final = "1"
 BED_NIGHT: Final = "200"
@@ -43,6 +45,42 @@ Submit = Callable[[Callable[[Transaction], Any]], "Future[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What an agency's HMIS said last. ``empty`` are the texts that mean nothing there."""
+
+    reader: Reader
+    context: Context
+    empty: frozenset[str]
+
+    def rows(self, file: str, *, last: bool = False) -> Iterator[Row]:
+        """The rows of a file that aren't deleted, by column; ``last``: the newest alone."""
+        sheet = self.reader.sheet(self.context.agency, FEED, file)
+        if sheet is None:
+            return
+        headers = {each.key: each for each in self.reader.headers(sheet)}
+        wanted = {key: _wanted(each) for key, each in headers.items()}
+        newest = self.reader.last_row(sheet) if last else None
+        found = [newest] if newest else []
+        for kept in found if last else self.reader.rows(self.context, FEED, file):
+            if not kept.deleted:
+                said = cells.cut(kept.raw.decode(), headers[kept.header].delimiter)
+                yield {
+                    name: self._meant(cells.read(said[at]).strip())
+                    for at, name in wanted[kept.header]
+                    if at < len(said)
+                }
+
+    def _meant(self, text: str) -> str:
+        return "" if text in self.empty else text
+
+
+def _wanted(header: Header) -> list[tuple[int, str]]:
+    """Where those of a file's columns stand that are read here."""
+    names = canonical(_READ, cells.texts(header.raw, header.delimiter))
+    return [(at, name) for at, name in enumerate(names) if name in _READ]
+
+
+@dataclass(frozen=True, slots=True)
 class Beds:
     """A project's service, the places that it has and those that are taken."""
 
@@ -56,9 +94,13 @@ def reckon(hub: Hub, hall: Hall, submit: Submit, context: Context) -> None:
 
     Rows are read beside the writer; only what came of them is a unit of its own.
     """
+    member = hall.members.get(context.agency)
+    if member is None:
+        return
     with hub.read() as reader:
-        at = _asof(hall, reader, context)
-        beds = list(_beds(reader, context, at[0])) if at else []
+        kept = Kept(reader, context, _empty(hall.members, member))
+        at = _asof(zone_of(hall.members, member), kept)
+        beds = list(_beds(kept, at[0])) if at else []
     if at and beds:
         submit(lambda tx: _write(hall, tx, context, beds, at[1])).result()
 
@@ -72,24 +114,25 @@ def _write(
         admit(hall, tx, context, changes, trusted=True)
 
 
-def _beds(reader: Reader, context: Context, day: str) -> Iterator[Beds]:
+def _empty(members: Members, agency: Agency) -> frozenset[str]:
+    """What the agency's feed says of cells that mean nothing."""
+    return Rows(members.library, agency, FEED).feed.layout.empty
+
+
+def _beds(kept: Kept, day: str) -> Iterator[Beds]:
     """What each project has and what of it is taken on a day."""
     total = Counter[str]()
-    for row in _rows(reader, context, "Inventory"):
+    for row in kept.rows("Inventory"):
         if _in_force(row, "InventoryStartDate", "InventoryEndDate", day):
             total[row.get("ProjectID", "")] += _number(row.get("BedInventory", ""))
     if not total:
         return
-    types = {r.get("ProjectID", ""): r.get("ProjectType", "") for r in _projects(reader, context)}
-    taken = _taken(reader, context, types, day)
-    services = _services(reader, context)
+    types = {r.get("ProjectID", ""): _code(r.get("ProjectType", "")) for r in kept.rows("Project")}
+    taken = _taken(kept, types, day)
+    services = _services(kept.reader, kept.context)
     for project, count in total.items():
         if count and project in services:
             yield Beds(services[project], count, taken[project])
-
-
-def _projects(reader: Reader, context: Context) -> Iterator[Row]:
-    return _rows(reader, context, "Project")
 
 
 def _change(tx: Transaction, beds: Beds, at: datetime) -> Change | None:
@@ -111,13 +154,11 @@ def _change(tx: Transaction, beds: Beds, at: datetime) -> Change | None:
     return Change(gates.check(resource, models=False))
 
 
-def _asof(hall: Hall, reader: Reader, context: Context) -> tuple[str, datetime] | None:
+def _asof(zone: tzinfo, kept: Kept) -> tuple[str, datetime] | None:
     """When the newest export was made, else the end of its period: the day (YYYY-MM-DD), and the
     moment; None where it says neither in a way to be read.
     """
-    newest = next(_rows(reader, context, "Export", last=True), {})
-    member = hall.members.get(context.agency)
-    zone = zone_of(hall.members, member) if member else UTC
+    newest = next(kept.rows("Export", last=True), {})
     for said in (newest.get("ExportDate", ""), newest.get("ExportEndDate", "")):
         try:
             at = datetime.fromisoformat(written(DATES, said)).replace(tzinfo=zone)
@@ -127,16 +168,16 @@ def _asof(hall: Hall, reader: Reader, context: Context) -> tuple[str, datetime] 
     return None
 
 
-def _taken(reader: Reader, context: Context, types: Mapping[str, str], day: str) -> Counter[str]:
+def _taken(kept: Kept, types: Mapping[str, str], day: str) -> Counter[str]:
     """How many places of each project are taken."""
     left = {
         row["EnrollmentID"]
-        for row in _rows(reader, context, "Exit")
+        for row in kept.rows("Exit")
         if "EnrollmentID" in row and _day(row, "ExitDate") <= day
     }
     open_ = Counter[str]()
     nightly: dict[str, str] = {}
-    for row in _rows(reader, context, "Enrollment"):
+    for row in kept.rows("Enrollment"):
         project, enrollment = row.get("ProjectID", ""), row.get("EnrollmentID", "")
         if enrollment in left or _day(row, "EntryDate") > day:
             continue
@@ -144,15 +185,15 @@ def _taken(reader: Reader, context: Context, types: Mapping[str, str], day: str)
             nightly[enrollment] = project
         else:
             open_[project] += 1
-    return open_ + _last_night(reader, context, nightly) if nightly else open_
+    return open_ + _last_night(kept, nightly) if nightly else open_
 
 
-def _last_night(reader: Reader, context: Context, nightly: Mapping[str, str]) -> Counter[str]:
+def _last_night(kept: Kept, nightly: Mapping[str, str]) -> Counter[str]:
     """How many had a bed on each project's latest night, of those that are enrolled there."""
     nights: dict[str, Counter[str]] = {}
-    for row in _rows(reader, context, "Services"):
+    for row in kept.rows("Services"):
         project = nightly.get(row.get("EnrollmentID", ""))
-        if project is not None and row.get("RecordType") == BED_NIGHT:
+        if project is not None and _code(row.get("RecordType", "")) == BED_NIGHT:
             nights.setdefault(project, Counter())[_day(row, "DateProvided")] += 1
     return Counter({project: count[max(count)] for project, count in nights.items()})
 
@@ -167,25 +208,6 @@ def _services(reader: Reader, context: Context) -> dict[str, Reference]:
     }
 
 
-def _rows(reader: Reader, context: Context, file: str, *, last: bool = False) -> Iterator[Row]:
-    """The kept rows of a file that aren't deleted, by column; ``last``: the newest alone."""
-    sheet = reader.sheet(context.agency, FEED, file)
-    if sheet is None:
-        return
-    headers = {each.key: each for each in reader.headers(sheet)}
-    named = {
-        key: canonical(_READ, cells.texts(each.raw, each.delimiter))
-        for key, each in headers.items()
-    }
-    newest = reader.last_row(sheet) if last else None
-    found = ([newest] if newest else []) if last else reader.rows(context, FEED, file)
-    for kept in found:
-        if not kept.deleted:
-            said = cells.texts(kept.raw.decode(), headers[kept.header].delimiter)
-            texts = (text.strip() for text in said)
-            yield dict(zip(named[kept.header], texts, strict=False))
-
-
 def _day(row: Row, column: str) -> str:
     """A date as YYYY-MM-DD, whatever time stands beside it."""
     return written(DATES, row.get(column, ""))[:10]
@@ -195,5 +217,10 @@ def _in_force(row: Row, start: str, end: str, day: str) -> bool:
     return _day(row, start) <= day and (not row.get(end) or _day(row, end) >= day)
 
 
+def _code(text: str) -> str:
+    """A number as software writes it that takes a column with gaps for one of decimals."""
+    return text.removesuffix(".0")
+
+
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(_code(text)) if _code(text).isdecimal() else 0

@@ -2,8 +2,8 @@
 
 A file is read line by line, whatever its length. Its character set is what its byte order mark
 says, else UTF-8 where all of it is that, else windows-1252, in which every byte has a meaning. The
-delimiter is the one that its header has most of. A row that isn't like its header is handed out
-with the reason: it is one row's fault, and not the file's.
+delimiter is the one that its header has most of; a title above the header is passed. A row that
+isn't like its header is handed out with the reason: it is one row's fault, and not the file's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -22,6 +23,8 @@ FIELD: Final = 131_072
 LINE: Final = 4 * 2**20
 """The most characters of one line."""
 COLUMNS: Final = 2_000
+TITLES: Final = 10
+"""The most lines above a header."""
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _MARKS: Final = (
@@ -96,6 +99,7 @@ class Sheet:
             if first.startswith(_HINT):
                 delimiter = delimiter or first[len(_HINT) : len(_HINT) + 1]
                 number, first = self._first(text, number)
+            number, first = self._below_titles(text, number, first)
             raw = first.rstrip("\r\n")
             end = first[len(raw) :] or "\n"
             found = delimiter or max(_DELIMITERS, key=lambda one: _outside(raw, one))
@@ -114,6 +118,20 @@ class Sheet:
             if line.strip("\r\n\x1a\ufeff \t"):
                 return number, line.lstrip("\ufeff")
         raise ParseError("the file has no header", place=self.name)
+
+    def _below_titles(self, text: io.TextIOWrapper, number: int, first: str) -> tuple[int, str]:
+        """The header, where lines stand above it that have one cell alone, as a sheet's title has;
+        the first line, where none follows that has more.
+        """
+        at, line = number, first
+        for _ in range(TITLES):
+            if not _is_title(line):
+                return at, line
+            try:
+                at, line = self._first(text, at)
+            except ParseError:
+                break
+        return number, first
 
     def _columns(self, raw: str, delimiter: str) -> tuple[str, ...]:
         try:
@@ -178,6 +196,13 @@ class Sheet:
             if not fault and len(cells) != width:
                 fault = _ragged(cells, width)
             yield Line(start, cells, raw, fault)
+
+
+def _is_title(line: str) -> bool:
+    """Whether a line is as wide as a sheet and says one thing: a spreadsheet's first row, often."""
+    delimiter = max(_DELIMITERS, key=lambda one: _outside(line, one))
+    bare = re.sub(r'"[^"]*"', "x", line).split(delimiter)
+    return len(bare) > 2 and sum(bool(cell.strip()) for cell in bare) < 2
 
 
 def _why(error: csv.Error) -> str:

@@ -9,6 +9,7 @@ character, an unknown version. What can't is a ParseError with its place.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any, Final
 
 from gateway.errors import Issue, ParseError
@@ -173,6 +174,11 @@ class Message:
     def all(self, name: str) -> tuple[Segment, ...]:
         """Every segment of that name, in order."""
         return tuple(self._by_name.get(name, ()))
+
+    def digest(self) -> str:
+        """A name for its very text, whatever its charset and line ends were."""
+        text = "\r".join(segment.raw for segment in self.segments)
+        return f"urn:sha256:{sha256(text.encode()).hexdigest()}"
 
     def warn(self, text: str, place: str | None, condition: str = "102") -> None:
         """Report something mended, once a place."""

@@ -158,13 +158,32 @@ class Records:
         if any(file.records is not None for file in self.files):
             yield from self._within()
             return
+        number = 0
         with self.came.path.open("rb") as stream:
             for item in json.items(self.came.name, stream):
+                number += 1
                 if item.fault:
-                    given = Given(self.came.name, item.number, pointer=item.pointer)
+                    given = Given(self.came.name, number, pointer=item.pointer)
                     yield Record(self.files[0], given, item.raw, b"", (), item.fault)
-                else:
-                    yield self._item(self.files, item.number, item.pointer, item.value)
+                    continue
+                record = self._item(self.files, number, item.pointer, item.value)
+                page = self._page(item.value) if record.fault == _NOBODYS else []
+                if not page:
+                    yield record
+                number -= bool(page)
+                for pointer, value in page:
+                    number += 1
+                    yield self._item(self.files, number, f"{item.pointer}{pointer}", value)
+
+    def _page(self, value: Any) -> list[tuple[str, Any]]:
+        """The records of a page, as APIs give them: an object that no map takes, with a list."""
+        lists = ((key, value.get(key)) for key in self.feed.layout.pages)
+        return [
+            (f"/{key}/{at}", one)
+            for key, found in lists
+            if isinstance(found, list)
+            for at, one in enumerate(found)
+        ]
 
     def _within(self) -> Iterator[Record]:
         """The records that a body holds, by each entry's ``at``."""

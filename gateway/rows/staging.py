@@ -66,6 +66,7 @@ class Staging:
         self._questions: dict[tuple[str, str, tuple[str, ...], bool | None, int], str] = {}
         self._judged: set[str] = set()
         self._refused: set[str] = set()
+        self._last: dict[str, int] = {}
         for file in rows.feed.files:
             if file.name not in self._tables and (found := wanted(rows.feed, file.name)):
                 self._make(file.name, found)
@@ -129,6 +130,41 @@ class Staging:
         number, _ = self._tables[into]
         asked = self._database.execute(f"SELECT 1 FROM t{number} WHERE id = ? LIMIT 1", [id_])
         return asked.fetchone() is not None
+
+    def last(self, records: Records, id_: str) -> int:
+        """The line of the row that stands of those of one id in a file: the newest, else the last.
+
+        The file is gone through when it is first asked about.
+        """
+        name = records.came.name
+        if name not in self._last:
+            number = self._last[name] = len(self._last)
+            with _room():
+                self._database.execute(
+                    f"CREATE TABLE l{number} (id TEXT PRIMARY KEY, said REAL, line INTEGER)"
+                )
+                self._database.execute("BEGIN")
+                self._database.executemany(
+                    f"INSERT INTO l{number} VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+                    " SET said = excluded.said, line = excluded.line WHERE excluded.said >= said",
+                    self._lines(records),
+                )
+                self._database.execute("COMMIT")
+        asked = f"SELECT line FROM l{self._last[name]} WHERE id = ?"
+        found = self._database.execute(asked, [id_]).fetchone()
+        return int(found[0]) if found is not None else 0
+
+    def _lines(self, records: Records) -> Iterator[tuple[str, float, int]]:
+        """The rows that live: who each is, when it was changed, where it stands."""
+        run = self._rows.asking
+        for record in records:
+            plan = record.plan
+            scope = plan.scope(record.given) if plan is not None and not record.fault else None
+            if plan is None or scope is None or plan.is_deleted(run, scope):
+                continue
+            said = plan.said(run, scope)
+            id_ = name_of(plan.id(run, scope))
+            yield id_, said.timestamp() if said is not None else 0.0, record.given.line
 
     def _question(self, lookup: Lookup, texts: int) -> str:
         key = lookup.into, lookup.column, lookup.columns, lookup.refused, texts

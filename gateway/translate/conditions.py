@@ -140,6 +140,7 @@ class _Parser:
 
     def _among(self, path: Path, texts: frozenset[str]) -> Write:
         """A component's text is read without going there."""
+        texts = texts if self.frame.dialect is None else texts | _with_a_point(texts)
         around = replace(path, parts=path.parts[:-1])
         last = path.parts[-1] if path.parts else 0
         if path.is_single:
@@ -185,6 +186,11 @@ class _Parser:
         if path.is_single and len(path.parts) == 1:
             return _component_filled(path.parts[0])
         return _filled(all_met(path, compile_choice, self.place))
+
+
+def _with_a_point(texts: frozenset[str]) -> frozenset[str]:
+    """Codes as software writes them that takes a column with gaps for numbers: ``1.0`` is 1."""
+    return frozenset(f"{text}.0" for text in texts if text.isascii() and text.isdecimal())
 
 
 # --- what is written -----------------------------------------------------------------------------

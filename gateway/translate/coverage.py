@@ -114,6 +114,7 @@ class Recorded:
         self.kind = record.kind
         self.segments: Sequence[Segment] = [_Segment(each, read) for each in record.segments]
         self.warnings: Sequence[Issue] = ()
+        self.digest = record.digest
 
 
 class _Segment:

@@ -38,7 +38,7 @@ Dates = Literal["", "M/D/Y", "D/M/Y"]
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 KEYS: Final = frozenset(
     {"kind", "feed", "files", "timezone", "charset", "delimiter", "dates", "empty", "masked"}
-    | {"signed", "refuse", "persons", "ignored"}
+    | {"signed", "refuse", "persons", "ignored", "pages"}
 )
 _ENTRY: Final = frozenset({"file", "map", "if", "at"})
 _SIGNED: Final = frozenset({"by", "header", "prefix"})
@@ -76,7 +76,8 @@ class Layout:
     """A feed as it is written, before its maps are compiled.
 
     Of its columns ``masked`` are never shown, and of ``ignored`` a change is none. ``persons`` are
-    the maps of what is about persons; ``refuse`` says which loads are refused whole.
+    the maps of what is about persons; ``refuse`` says which loads are refused whole. ``pages`` are
+    the keys under which a JSON object that no map takes has a list of records.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Layout:
     persons: frozenset[str] = frozenset()
     refuse: tuple[Block, ...] = ()
     signed: Signed | None = None
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,8 +172,9 @@ def read_layout(body: Block, base: Layout | None = None) -> Layout:
     said = {key: read(body.items[key]) for key, read in _READ.items() if key in body.items}
     if base is not None and "files" in body.items:
         said["entries"] = _entries(body.items["files"], kind)
-    if found.kind == "csv" and "signed" in body.items:
-        refuse(body.places["signed"], "'signed' serves JSON")
+    for key in ("signed", "pages"):
+        if found.kind == "csv" and key in body.items:
+            refuse(body.places[key], f"'{key}' serves JSON")
     return replace(found, **said)
 
 
@@ -259,6 +262,7 @@ _READ: Final[Mapping[str, Callable[[Yaml], Any]]] = {
     "persons": _set,
     "refuse": lambda item: tuple(block(one, "a refusal") for one in several(item)),
     "signed": _signed,
+    "pages": lambda item: tuple(one for one, _ in texts(item, "a key")),
 }
 
 

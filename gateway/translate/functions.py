@@ -110,6 +110,27 @@ def uri(run: Run, node: Node) -> str | None:
     return as_uri(text) if text else None
 
 
+def whole(run: Run, node: Node) -> str | None:
+    """All text of what has no parts by its type (ST, TX, FT), though ^ or & stand bare in it.
+
+    What is divided is put together again with the delimiters that HL7 recommends (v2.8.2 §2.5.4).
+    """
+    first = node.child(1) if len(node.shape) == 1 else None
+    if first is not None and len(first.shape) == 1:
+        return leaf(run, node)
+    depth = node.place.rpartition("-")[2].count(".")
+    return _joined(run, node, "^&"[depth:]).rstrip("^") or None
+
+
+def _joined(run: Run, node: Node | None, marks: str) -> str:
+    if node is None or not marks:
+        return leaf(run, node) or ""
+    parts = enumerate(node.shape, 1)
+    return marks[0].join(
+        _joined(run, node.child(number), marks[1:]) if there else "" for number, there in parts
+    )
+
+
 def hex_to_base64(run: Run, node: Node) -> str | None:
     """Bytes as hexadecimal digits (ED.4 = Hex), blanks between them or not, as base64."""
     text = leaf(run, node)
@@ -172,6 +193,7 @@ FUNCTIONS: Final[Mapping[str, Function]] = MappingProxyType(
         "coding-system": coding_system,
         "hex-to-base64": hex_to_base64,
         "uri": uri,
+        "whole": whole,
         **{name: _of_text(change) for name, change in OF_TEXT.items()},
     }
 )

@@ -145,9 +145,14 @@ class Distribution:
 
 
 def _waits(group: Group, scope: Scope, name: str) -> bool:
-    """Whether an instance holds no start that is ``name`` or comes after it."""
-    late = group.starts[group.starts.index(name) :]
-    return not any(held in late for held in scope.segments)
+    """Whether an instance holds no start that is ``name`` or comes after it.
+
+    What stands between the first and the last (TQ1 of ORC, TQ1, OBR) may come again, and late.
+    """
+    at = group.starts.index(name)
+    if 0 < at < len(group.starts) - 1 and group.starts[0] in scope.segments:
+        return True
+    return not any(held in group.starts[at:] for held in scope.segments)
 
 
 def distribute(groups: Groups, segments: Sequence[Segment]) -> dict[str, list[Scope]]:

@@ -1,5 +1,5 @@
-"""``keep``, ``known``, ``forget`` and ``made-by``: what a message never changes, must find, takes
-away, and only refers to.
+"""``keep``, ``known``, ``forget``, ``made-by`` and ``else``: what a message never changes, must
+find, takes away, only refers to, and has where no key finds anything.
 
 A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it ends no stay.
 """
@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.fhir.elements import children
 from gateway.translate.elements import Forget
-from gateway.translate.paths import Path
+from gateway.translate.paths import Frame, Path
 from gateway.translate.rules import Compiler
 from gateway.translate.sites import Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
@@ -35,6 +35,15 @@ def compile_known(
     """``told``, the paths of its key, for a resource that must be in the hub already; else ()."""
     known = unsaid if item is None else flag(item, "'known'")
     return told if known else ()
+
+
+def compile_else(item: Yaml | None, frame: Frame) -> bool:
+    """Whether what no key names is known by its message alone; MapError where there is none."""
+    if item is None:
+        return False
+    if text(item, "'else'") != "message" or frame.dialect is not None:
+        refuse(item.place, "'else' is 'message', and of HL7 v2 only")
+    return True
 
 
 def compile_elsewhere(compiler: Compiler, body: Block) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 from gateway.errors import MapError, TranslateError
 from gateway.fhir.elements import Element
@@ -218,13 +219,18 @@ def run_of(shelf: Shelf, agency: Agency, record: Record) -> Run:
         shelf.memory if shelf.serves(agency) else Recent(),
         offset_of(_text(record, 7)),
         policies=shelf.policies,
+        record=record,
     )
+
+
+_ONLY: Final = MappingProxyType({"ORM": "O01", "ORU": "R01", "VXU": "V04"})
+"""The event of a type that had one alone when MSH-9 named none (v2.1, v2.2)."""
 
 
 def plan_of(shelf: Shelf, record: Record) -> tuple[str, Plan]:
     """A record's event, and the plan that serves it. Raises TranslateError at MSH-9."""
-    kind, trigger = _text(record, 9, 1), _text(record, 9, 2)
-    event = f"{kind}^{trigger}"
+    kind = _text(record, 9, 1)
+    event = f"{kind}^{_text(record, 9, 2) or _ONLY.get(kind, '')}"
     plan = shelf.plans.get(event)
     if plan is not None:
         return event, plan

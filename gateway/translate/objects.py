@@ -89,6 +89,16 @@ def given(rule: Rule, condition: Condition | None) -> Rule:
     return replace(rule, write=write, certain=False)
 
 
+def the_first(rule: Rule) -> Rule:
+    """Of what is made of several rows the first, for an element that doesn't repeat."""
+
+    def write(code: Code, at: At, into: str) -> None:
+        rule.write(code, at, into)
+        code(f"{into} = {into}[0] if {into} else None")
+
+    return replace(rule, write=write, many=False, certain=False)
+
+
 @cache
 def needed(parent: str) -> tuple[tuple[str, ...], ...]:
     """What must be in an object: for each, the JSON names of which one must be there."""

@@ -18,6 +18,7 @@ from gateway.translate.elements import Content, fill
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
 from gateway.translate.keeping import (
+    compile_else,
     compile_elsewhere,
     compile_forget,
     compile_keep,
@@ -43,7 +44,7 @@ from gateway.translate.verbs import TEXT
 
 _KEYS: Final = frozenset(
     {"to", "in", "each", "if", "key", "use", "set", "keep", "known", "forget", "optional"}
-    | {"made-by"}
+    | {"made-by", "else"}
 )
 _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
@@ -78,6 +79,8 @@ class Maker:
     fills: Written
     elsewhere: bool = False
     """Whether other records make it, and here it is only referred to."""
+    alone: bool = False
+    """Whether one that no key names is known by its message alone, where its segment is there."""
 
     def named(self, run: Run, scope: Scope, node: Node | None) -> Reference:
         """Its reference. Raises TranslateError where nothing says who it is."""
@@ -90,12 +93,11 @@ class Maker:
             if text:
                 return f"{self.type}/{identity(run.agency.id, self.type, system, text)}"
         place = node.place if node is not None else self.key_path.shown(scope)
-        raise TranslateError(
-            f"nothing says which {self.type} this is ({self.place})",
-            place=place,
-            code="required",
-            condition="101",
-        )
+        text = f"nothing says which {self.type} this is ({self.place})"
+        if self.alone and scope.segments.get(self.key_path.segment):
+            run.warn_at(place, f"known by this message alone: {text}", "required", "101")
+            return f"{self.type}/{identity(run.agency.id, self.type, run.digest(), place)}"
+        raise TranslateError(text, place=place, code="required", condition="101")
 
     def make(self, run: Run, scope: Scope, node: Node | None, reference: Reference) -> Entry | None:
         """The resource itself; None, after a warning, for an optional one that isn't whole."""
@@ -215,6 +217,7 @@ def _maker(
         optional=home.optional,
         fills=Written(body.place, filling, "run", *HERE, "made", "removes"),
         elsewhere=elsewhere,
+        alone=compile_else(body.get("else"), frame),
     )
 
 

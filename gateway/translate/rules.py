@@ -23,6 +23,7 @@ from gateway.translate.objects import (
     composed,
     given,
     one_of,
+    the_first,
 )
 from gateway.translate.paths import (
     Dialect,
@@ -242,7 +243,9 @@ class Compiler:
         rule = composed(element.parent, parts)
         condition = self.condition(item.get("if"), inner if each is not None else site)
         if each is not None:
-            return self.over(each, site, given(rule, condition))
+            found = self.over(each, site, given(rule, condition))
+            rows = site.frame.dialect is not None and not is_path(text(each), site.frame)
+            return the_first(found) if rows and not element.is_list else found
         if (source := item.get("from")) is not None:
             rule = start_at(source, site, rule)
         return given(rule, condition)

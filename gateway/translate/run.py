@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.errors import Issue, Lack, TranslateError
 from gateway.model import Agency, Reference
-from gateway.record import Node, Segment
+from gateway.record import Node, Record, Segment
 from gateway.translate.recent import Recent
 from gateway.translate.tables import Row, Table, Unmapped, is_code
 
@@ -70,7 +70,7 @@ class Run:
     agency's own for tables, ``lacks`` the codes that somebody is to be asked about, by table and
     code. ``whole``: what is read says all of what it is about, so that what is empty goes;
     ``dates`` is how 3/4/24 is read ("M/D/Y", "D/M/Y", "" where it isn't), ``refers`` what other
-    rows must have made, with a place.
+    rows must have made, with a place; ``record`` is the message that is read.
     """
 
     agency: Agency
@@ -88,6 +88,7 @@ class Run:
     whole: bool = False
     dates: str = ""
     refers: dict[Reference, str] = field(default_factory=dict)
+    record: Record | None = None
 
     def warn(
         self, node: Node | None, text: str, code: str = "value", condition: str = "207"
@@ -106,6 +107,11 @@ class Run:
         code = code.strip()
         if is_code(code) and (table, code) not in self.lacks:
             self.lacks[table, code] = Lack(table, code, _system(node), node.place)
+
+    def digest(self) -> str:
+        """The message as a name: the same for the same text, and for no other."""
+        assert self.record is not None, "a message, by compile_else"
+        return self.record.digest()
 
     @property
     def warnings(self) -> tuple[Issue, ...]:

@@ -52,9 +52,13 @@ class Table:
     folded: dict[str, Row] = field(default_factory=dict)
 
     def find(self, code: str) -> Row | None:
-        """The row for ``code``, exactly or else whatever its case."""
+        """The row for ``code``, exactly, else whatever its case; ``1.0`` is 1, if nothing else."""
         row = self.rows.get(code)
-        return row if row is not None else self.folded.get(code.strip().casefold())
+        if row is None:
+            row = self.folded.get(code.strip().casefold())
+        if row is None and (number := code.strip().removesuffix(".0")).isdecimal():
+            row = self.rows.get(number)
+        return row
 
 
 def read_table(name: str, path: Path, shown: str) -> Table:

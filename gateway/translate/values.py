@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.record import Node
 from gateway.translate.run import Run
+from gateway.translate.spreadsheet import written
 
 Value = str | int | bool | Decimal
 Reader = Callable[[Run, str, Node | None], Value | None]
@@ -27,25 +28,19 @@ _STAMP: Final = re.compile(
     r")?)?(?P<offset>Z|[+-]\d\d?(?::?\d\d)?)?",
     re.ASCII,
 )
-_SPREADSHEET: Final = re.compile(
-    r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d\d)"
-    r"(?:[T ]+(\d{1,2}):(\d\d)(?::(\d\d))? ?([AaPp][Mm])?)?",
-    re.ASCII,
-)
-_CENTURY: Final = 40
-"""A year of two digits below this is of this century."""
-
 _TIME: Final = re.compile(
     r"(?P<hour>\d\d|\d(?=:)):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?P<fraction>\.\d{1,9})?)?"
-    r"(?:[+-]\d{4})?",
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?|Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_HOUR: Final = re.compile(r"(\d{1,2}) ?([AaPp])\.?[Mm]\.?", re.ASCII)
 _DECIMAL: Final = re.compile(r"\+?(?P<number>-?(?:\d+(?:\.\d+)?|\.\d+))", re.ASCII)
 _INTEGER: Final = re.compile(r"\+?(?P<number>-?\d{1,18})(?:\.0+)?", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _TRUTH: Final = MappingProxyType(
     {"y": True, "n": False, "1": True, "0": False, "true": True, "false": False}
+    | {"1.0": True, "0.0": False, "yes": True, "no": False}
 )
 
 
@@ -115,12 +110,17 @@ def read_code(run: Run, text: str, node: Node | None) -> str | None:
 
 
 def parse_time(text: str) -> str | None:
-    """``HH:MM:SS``."""
+    """``HH:MM:SS``; an offset is no part of FHIR's time."""
+    if hour := _HOUR.fullmatch(text):
+        text = f"{hour[1].zfill(2)}:00 {hour[2]}m"
     match = _TIME.fullmatch(text)
     if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
         return None
-    hour = match["hour"].zfill(2)
-    return f"{hour}:{match['minute']}:{match['second'] or '00'}{match['fraction'] or ''}"
+    half, told = match["half"], int(match["hour"])
+    if half is not None and not 1 <= told <= 12:
+        return None
+    told = told % 12 + (12 if half in "Pp" else 0) if half is not None else told
+    return f"{told:02}:{match['minute']}:{match['second'] or '00'}{match['fraction'] or ''}"
 
 
 def parse_decimal(text: str) -> Decimal | None:
@@ -242,26 +242,6 @@ def _stamp(run: Run, text: str, node: Node | None) -> re.Match[str] | None:
     return match
 
 
-def written(dates: str, text: str) -> str:
-    """A date as spreadsheets write it (``3/4/24 2:05 PM``) as ISO does; any other as it stands.
-
-    ``dates`` says whether the month (M/D/Y) or the day (D/M/Y) is first; 24 is 2024, 61 is 1961.
-    """
-    match = _SPREADSHEET.fullmatch(text)
-    if match is None:
-        return text
-    one, two, year, hour, minute, second, half = match.groups()
-    month, day = (one, two) if dates == "M/D/Y" else (two, one)
-    if len(year) == 2:
-        year = f"{'20' if int(year) < _CENTURY else '19'}{year}"
-    shown = f"{year}-{month.zfill(2)}-{day.zfill(2)}"
-    if hour is None:
-        return shown
-    if half is not None:
-        hour = str(int(hour) % 12 + (12 if half.casefold() == "pm" else 0))
-    return f"{shown}T{hour.zfill(2)}:{minute}:{second or '00'}"
-
-
 @lru_cache(1024)
 def _matched(text: str) -> re.Match[str] | None:
     """A message tells the time of one thing in several fields: it is taken apart once."""
@@ -270,10 +250,13 @@ def _matched(text: str) -> re.Match[str] | None:
 
 
 def _exists(match: re.Match[str]) -> bool:
+    """A year of four digits that nobody lives to see is two digits and a month: 800102."""
     year, month, day, hour, minute, second = match.group(1, 2, 3, 4, 5, 6)
     try:
         date(int(year), int(month or 1), int(day or 1))
     except ValueError:
+        return False
+    if "3000" <= year < "9999":
         return False
     return (hour or "00") < "24" and (minute or "00") < "60" and (second or "00") < "60"
 

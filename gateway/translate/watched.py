@@ -75,6 +75,7 @@ class Watched:
         self.kind = record.kind
         self.segments: Sequence[Segment] = [_Segment(each, journal) for each in record.segments]
         self.warnings: Sequence[Issue] = ()
+        self.digest = record.digest
 
 
 class _Segment:

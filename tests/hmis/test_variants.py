@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from gateway.hmis import capacity
 from gateway.hmis.layout import is_of
 from gateway.pipeline import Pipeline
 from gateway.rows import Came, lying, read
-from tests.bench.hmis_export import generate
+from tests.bench.hmis_export import TEXT, generate
 from tests.hmis.exports import HARBOR, SAMPLES, export, fates, found, load, resources, rows
 from tests.shipped import library
 
@@ -104,8 +105,51 @@ def to_the_letter_of_iso(raw: bytes) -> bytes:
     return MOMENT.sub(rb"\1-\2-\3T\4:\5:\6", raw).replace(b"\n", b"\r\n")
 
 
+def by_a_database(raw: bytes) -> bytes:
+    """NULL where there is nothing, tabs between, UTF-16, and a date that no row was deleted on."""
+    names = raw.decode().splitlines()[0].replace('"', "").split(",")
+    deleted = names.index("DateDeleted") if "DateDeleted" in names else -1
+
+    def change(number: int, cells: list[str]) -> list[str]:
+        said = [cell or "NULL" for cell in cells]
+        if number and deleted >= 0 and not cells[deleted]:
+            said[deleted] = "0000-00-00 00:00:00"
+        return said
+
+    return table(raw, change, csv.QUOTE_MINIMAL).decode().replace(",", "\t").encode("utf-16")
+
+
+def by_months_in_letters(raw: bytes) -> bytes:
+    """Days as 08-MAY-67."""
+
+    def word(match: re.Match[bytes]) -> bytes:
+        day = date.fromisoformat(match[1].decode())
+        return match[0].replace(match[1], day.strftime("%d-%b-%Y").upper().encode())
+
+    return DAY.sub(word, raw)
+
+
+def with_codes_as_decimals(raw: bytes) -> bytes:
+    """Codes as 1.0, as pandas writes a column of numbers that has gaps; NaN in the gaps."""
+    names = raw.decode().splitlines()[0].replace('"', "").split(",")
+    texts = [name in TEXT or name.endswith("ID") or "Date" in name for name in names]
+
+    def change(number: int, cells: list[str]) -> list[str]:
+        if not number:
+            return cells
+        return [
+            cell if is_text else (f"{cell}.0" if cell.isdecimal() else cell or "NaN")
+            for cell, is_text in zip(cells, texts, strict=True)
+        ]
+
+    return table(raw, change, csv.QUOTE_MINIMAL)
+
+
 WRITTEN = (
     all_quoted,
+    by_a_database,
+    by_months_in_letters,
+    with_codes_as_decimals,
     with_columns_of_its_own,
     with_times_and_blanks,
     by_a_spreadsheet,

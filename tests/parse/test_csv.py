@@ -76,6 +76,16 @@ def test_how_a_file_is_written_is_known() -> None:
     )
 
 
+def test_a_title_above_the_header_is_passed() -> None:
+    titled = sheet(b'"Intake, March",,\n,,\na,b,c\n1,2,3\n')
+    assert titled.head.columns == ("a", "b", "c")
+    assert [(line.number, line.cells) for line in titled] == [(4, ["1", "2", "3"])]
+    lonely = sheet(b"a,,\n1,,\n2,,\n")
+    assert lonely.head.columns == ("a",)
+    assert [line.cells for line in lonely] == [["1"], ["2"]]
+    assert sheet(b"a\n1,2,3\n").head.columns == ("a",)
+
+
 def test_a_ragged_row_is_its_own_fault() -> None:
     lines = list(sheet(b"a,b\n1\n1,2,3\n1,2,,\n4,5\n"))
     assert [line.fault for line in lines] == [

@@ -188,3 +188,13 @@ def test_under_the_same_each_a_reference_means_the_one_made_of_it(tmp_path: Path
     ]
     assert [one["reference"] for one in visit["reasonReference"]] == conditions
     assert p["encounter"] == {"reference": f"Encounter/{visit['id']}"}
+
+
+def test_what_stands_between_the_starts_may_repeat(tmp_path: Path) -> None:
+    text = MAP.replace("[ORC, OBR], with: [NTE, TQ1]", "[ORC, TQ1, OBR], with: [NTE]")
+    loaded = load([write(tmp_path, {"hl7v2/messages/ADT_A01.yaml": text})])
+    sent = ("ORC|NW|P1", "TQ1|1", "TQ1|2", "OBR|1|A", "TQ1|3", "NTE|1||x", "TQ1|1", "OBR|2|B")
+    made = [entry.resource for entry in run(loaded, "PID|1||7", *sent).entries]
+    assert kinds(made) == ["Patient", "ServiceRequest", "ServiceRequest"]
+    assert made[1]["requisition"] == {"value": "P1"}
+    assert made[1]["note"] == [{"text": "x"}]

@@ -77,6 +77,20 @@ def test_a_missing_key_is_an_error_at_its_place(tmp_path: Path, pid: str) -> Non
     assert raised.value.issues[0].condition == "101"
 
 
+def test_what_no_key_names_is_known_by_its_message_alone_where_the_map_says_so(
+    tmp_path: Path,
+) -> None:
+    text = MAP.replace("    set:", "    else: message\n    set:")
+    loaded = load([write(tmp_path, {**FILES, "hl7v2/messages/ADT_A01.yaml": text})])
+    one, again, other = (run(loaded, pid) for pid in ("PID|1", "PID|1", "PID|1||||A"))
+    ids = [each.entries[0].resource["id"] for each in (one, again, other)]
+    assert ids[0] == ids[1] != ids[2]
+    assert [(issue.place, issue.condition) for issue in one.warnings] == [("PID-3", "101")]
+    assert patient_id(loaded, "7^^^&1.2&ISO^MR") not in ids
+    with pytest.raises(TranslateError, match="nothing says which"):
+        run(loaded, "PV1|1")
+
+
 def test_a_missing_required_value_is_an_error_at_its_place(tmp_path: Path) -> None:
     text = """\
     map: ADT_A01
