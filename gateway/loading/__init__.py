@@ -1,6 +1,7 @@
 """Loads: rows of CSV files and JSON records into the hub, each row whole or set aside.
 
 meaning    what rows mean, in processes beside the writer's
+reading    a load's rows in their order; of a first one all is done in such a process
 due        a record on its way: who it is, whether it is new, what is against it
 entering   a batch of rows, one unit
 leaving    what a row made and makes no more
@@ -26,12 +27,14 @@ from typing import Any, Final
 from uuid import uuid4
 
 from gateway.admission.rules import Hall
+from gateway.beside import Source
 from gateway.errors import Cut, NotFound, ParseError, Refused, TranslateError, on_disk
 from gateway.hmis import capacity
 from gateway.loading import releasing
 from gateway.loading.asides import Asides
 from gateway.loading.journey import Again, GoesOn, Journey, Progress
 from gateway.loading.meaning import Meanings
+from gateway.loading.reading import Reading
 from gateway.loading.tally import Tally
 from gateway.model import Context
 from gateway.rows import Before, Came, Records, Staging, gathered
@@ -247,7 +250,8 @@ class Loading:
         before = partial(self.asides.before, context)
         opened = _opened(rows, files, tally, before)
         staging = Staging(spool / "joins.sqlite", rows)
-        meanings = self._meanings(context, rows, files)
+        reading = None if again else self._reading(context, rows, files, opened, spool)
+        meanings = self._meanings(context, rows, () if reading is not None else files)
         try:
             journey = Journey(
                 self._hub,
@@ -257,6 +261,7 @@ class Loading:
                 rows,
                 staging,
                 meanings,
+                reading,
                 tally,
                 watch.progress,
                 watch.goes_on,
@@ -270,16 +275,40 @@ class Loading:
             tally.refused = f"{error.issues[0].text} ({error.place})"
         finally:
             meanings.close()
+            if reading is not None:
+                reading.close()
             staging.close()
             self._hub.write(lambda tx: tx.end_load(tally.load, tally.as_json()))
         return tally
 
     def _meanings(self, context: Context, rows: Rows, files: Sequence[Came]) -> Meanings:
+        return Meanings(rows, self._source(context), self._settings.folders, self._beside(files))
+
+    def _reading(
+        self,
+        context: Context,
+        rows: Rows,
+        files: Sequence[Came],
+        opened: Sequence[Records],
+        spool: Path,
+    ) -> Reading | None:
+        """Who reads a load, where it is a feed's first and large enough for it to pay."""
+        with self._hub.read() as reader:
+            first = not reader.sheets(context.agency, rows.feed.name)
+        if not (first and opened and self._beside(files)):
+            return None
+        index = spool / "beside.sqlite"
+        return Reading(rows, self._source(context), self._settings.folders, opened, index)
+
+    def _source(self, context: Context) -> Source:
         source = self._hall.members.source(context.agency)
         assert source is not None, "it is a member"
+        return source
+
+    def _beside(self, files: Sequence[Came]) -> int:
+        """In how many other processes rows are to be understood."""
         size = sum(file.path.stat().st_size for file in files)
-        processes = self._settings.translators if size >= MANY else 0
-        return Meanings(rows, source, self._settings.folders, processes)
+        return self._settings.translators if size >= MANY else 0
 
     def _after(self, context: Context, rows: Rows) -> None:
         after = AFTER.get(rows.feed.name)

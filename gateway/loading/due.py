@@ -24,7 +24,8 @@ class Due:
     """A record with all that can be told of it before it is translated.
 
     ``error`` says why it can't go in at all; ``by`` are its texts by which other files find it;
-    ``again`` the rows, by file and id, that are to be made again if this one changes.
+    ``again`` the rows, by file and id, that are to be made again if this one changes. ``passed``:
+    another row of its id stands in the same file, and is the one that counts.
     """
 
     record: Record
@@ -35,6 +36,7 @@ class Due:
     error: GatewayError | None = None
     by: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     meaning: Meaning | None = None
+    passed: bool = False
 
     @property
     def question(self) -> Question | None:
@@ -55,6 +57,8 @@ class Due:
                 return "older"
             if known.digest == self.digest and known.deleted == self.deleted:
                 return "unchanged"
+            if self.passed:
+                return "older"
         if self.deleted:
             return "deleted" if known is not None and not known.deleted else "unchanged"
         return "go"

@@ -8,7 +8,6 @@ refers goes before what is referred to. Then what the changed rows mean to other
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,18 +19,17 @@ from typing import Final
 from gateway import meters
 from gateway.admission.rules import Hall
 from gateway.errors import Cut, ParseError, Refused
-from gateway.loading.due import Due, due
+from gateway.loading.due import Due
 from gateway.loading.entering import Batch, Result, enter
 from gateway.loading.kept import KeptRows
 from gateway.loading.meaning import Meaning, Meanings, meant
+from gateway.loading.reading import BATCH, Dues, Part, Reading, batches, staged
 from gateway.loading.tally import Tally, Told
 from gateway.model import Context
-from gateway.rows import Joins, Record, Records, Staging
+from gateway.rows import Joins, Records, Staging
 from gateway.store import Header, Hub, RowHead, Transaction
-from gateway.translate import File, Rows
+from gateway.translate import Rows
 
-BATCH: Final = 500
-"""Rows that go in together: half as many write a seventh more, twice as many hold others up."""
 _AHEAD: Final = 2
 """How many batches may be on their way, understood or written."""
 
@@ -44,6 +42,12 @@ Again = Iterable[tuple[str, Iterable[str]]]
 
 GoesOn = Callable[[], bool]
 """Whether a load is to go on; asked at each batch."""
+
+Sheets = dict[str, tuple[int, int]]
+"""By what lookups call a file: its key, and that of how it is written."""
+
+Writing = tuple[str, list[Due], Future[Result]]
+"""A batch on its way, with its file's name."""
 
 
 class Journey:
@@ -58,6 +62,7 @@ class Journey:
         rows: Rows,
         staging: Staging,
         meanings: Meanings,
+        reading: Reading | None,
         tally: Tally,
         progress: Progress,
         goes_on: GoesOn,
@@ -67,15 +72,13 @@ class Journey:
         self._rows = rows
         self._staging = staging
         self._meanings = meanings
+        self._reading = reading
         self._tally = tally
         self._progress = progress
         self._goes_on = goes_on
         self._kept = KeptRows(hub, rows)
         self._joins = Joins(rows, staging, self._kept)
-        named = f"{rows.feed.version}{rows.shelf.version}"
-        self._version = hashlib.blake2b(named.encode(), digest_size=8).digest()
-        self._by = _by(rows)
-        self._deleting: list[Records] = []
+        self._dues = Dues(rows, self._joins)
         self._again: dict[str, dict[str, None]] = {}
 
     def run(self, found: Sequence[Records], again: Again = ()) -> None:
@@ -83,16 +86,20 @@ class Journey:
 
         Raises Refused for a load that its feed refuses whole, ``Unavailable``, and Cut.
         """
-        for records in found:
-            self._staging.add(records)
-        self._staging.index()
+        if self._reading is None:
+            staged(self._staging, found)
         self._check(found)
         for name, ids in again:
             self._remake(name, ids)
-        for records in found:
-            self._file(records, deleted=False)
-        for records in reversed(self._deleting):
-            self._file(records, deleted=True)
+        sheets = self._sheets(found)
+        if self._reading is not None:
+            self._take(self._reading, found, sheets)
+            return  # what was never kept isn't made again
+        for records, keys in zip(found, sheets, strict=True):
+            self._file(records, keys, deleted=False)
+        keys_of = {id(records): keys for records, keys in zip(found, sheets, strict=True)}
+        for records in reversed(self._dues.deleting):
+            self._file(records, keys_of[id(records)], deleted=True)
         self._make_again()
 
     def _check(self, found: Sequence[Records]) -> None:
@@ -109,68 +116,85 @@ class Journey:
 
     # --- a file ----------------------------------------------------------------------------------
 
-    def _file(self, records: Records, *, deleted: bool) -> None:
+    def _sheets(self, found: Sequence[Records]) -> list[Sheets]:
+        """The keys of all files, and of how each is written."""
+        agency, feed = self._context.agency, self._rows.feed.name
+
+        def keys(tx: Transaction, records: Records) -> Sheets:
+            made: Sheets = {}
+            for name in dict.fromkeys(file.name for file in records.files):
+                key = tx.sheet_of(agency, feed, name)
+                made[name] = key, tx.header_of(key, _header(records))
+            return made
+
+        return self._hub.write(lambda tx: [keys(tx, records) for records in found])
+
+    def _file(self, records: Records, sheets: Sheets, *, deleted: bool) -> None:
         """One file's rows: those that live, or those that are no more."""
-        sheets: dict[str, tuple[int, int]] = {}
-        for file in records.files:
-            if file.name not in sheets:
-                sheets[file.name] = self._sheet(file, records)
         try:
-            self._flow(records.came.name, self._dues(records, deleted=deleted), sheets)
+            self._flow(records.came.name, self._dues(records, deleted=deleted), sheets, records)
         except ParseError as error:
             place = error.place or records.came.name
             self._tally.faults[records.came.name] = (place, error.issues[0].text)
 
-    def _sheet(self, file: File, records: Records) -> tuple[int, int]:
-        """The keys of a file and of how it is written."""
-        agency, feed, head = self._context.agency, self._rows.feed.name, records.head
-        header = Header(0, records.came.name, "", "utf-8", b"", "", "\n")
-        if head is not None:
-            written = head.raw, head.charset, head.mark, head.delimiter, head.newline
-            header = Header(0, records.came.name, *written)
-
-        def unit(tx: Transaction) -> tuple[int, int]:
-            key = tx.sheet_of(agency, feed, file.name)
-            return key, tx.header_of(key, header)
-
-        return self._hub.write(unit)
-
-    def _dues(self, records: Iterable[Record], *, deleted: bool) -> Iterator[Due]:
-        """The rows that are to be dealt with now. What may be kept nowhere goes as the deleted do:
-        earlier loads may have brought it."""
-        seen = False
-        for record in records:
-            by = self._by.get(record.file.name, ())
-            one = due(self._rows, self._joins, record, by, self._version)
-            gone = one.is_barred or (one.deleted and one.error is None)
-            seen = seen or gone
-            if gone == deleted:
-                yield one
-        if seen and not deleted and isinstance(records, Records):
-            self._deleting.append(records)
+    def _take(self, reading: Reading, found: Sequence[Records], sheets: Sequence[Sheets]) -> None:
+        """All files' rows as another process reads and understands them, some batches ahead."""
+        asked: deque[Future[Part | None]] = deque()
+        written: deque[Writing] = deque()
+        name, at = self._rows.feed.name, (0, False)
+        try:
+            while True:
+                if not self._goes_on():
+                    raise Cut("the load was cut off", place=name)
+                while len(asked) <= _AHEAD:
+                    asked.append(reading.ask())
+                part = reading.take(asked.popleft(), self._staging, self._dues)
+                if part is None:
+                    break
+                name = found[part.file].came.name
+                if part.fault is not None:
+                    self._tally.faults[name] = part.fault
+                    continue
+                # One file's rows stand on another's: where units overtake each other they wait.
+                ahead = _AHEAD if self._hub.orderly or at == (part.file, part.deleted) else 0
+                at = part.file, part.deleted
+                while len(written) > ahead:
+                    self._done(*written.popleft())
+                written.append((name, part.dues, self._entered(part.dues, sheets[part.file])))
+        finally:
+            while written:
+                self._done(*written.popleft())
 
     # --- batches ---------------------------------------------------------------------------------
 
-    def _flow(self, name: str, dues: Iterator[Due], sheets: dict[str, tuple[int, int]]) -> None:
+    def _flow(
+        self,
+        name: str,
+        dues: Iterator[Due],
+        sheets: Sheets,
+        records: Records | None = None,
+    ) -> None:
         """Batches one after the other: read, understood, written, each a few ahead of the next."""
         asked: deque[tuple[list[Due], Future[list[Meaning]]]] = deque()
-        written: deque[tuple[list[Due], Future[Result]]] = deque()
+        written: deque[Writing] = deque()
         try:
-            for batch in _batches(dues):
+            for batch in batches(dues):
                 if not self._goes_on():
                     raise Cut("the load was cut off", place=name)
-                asked.append((batch, self._ask(batch, sheets)))
+                asked.append((batch, self._ask(batch, sheets, records)))
                 if len(asked) > _AHEAD:
-                    self._write(*asked.popleft(), sheets, written)
+                    written.append((name, *self._write(*asked.popleft(), sheets)))
                 while len(written) > _AHEAD:
-                    self._done(name, *written.popleft())
+                    self._done(*written.popleft())
         finally:
             while asked:
-                self._write(*asked.popleft(), sheets, written)
+                written.append((name, *self._write(*asked.popleft(), sheets)))
             while written:
-                self._done(name, *written.popleft())
+                self._done(*written.popleft())
 
-    def _ask(self, batch: list[Due], sheets: dict[str, tuple[int, int]]) -> Future[list[Meaning]]:
+    def _ask(
+        self, batch: list[Due], sheets: Sheets, records: Records | None
+    ) -> Future[list[Meaning]]:
         """What the rows mean that aren't as they were."""
         name, known = batch[0].record.file.name, dict[str, RowHead]()
         if self._kept.has(name):  # else all of them are new, but for those that come twice
@@ -178,21 +202,35 @@ class Journey:
                 known = reader.row_heads(sheets[name][0], (one.id for one in batch if one.id))
         for one in batch:
             goes = one.error is None and one.verdict(known.get(one.id)) == "go"
+            if goes and records is not None and self._is_passed(records, one, known.get(one.id)):
+                one.passed, goes = True, False
             if goes and one.question is not None:
                 one.meaning = _WAITED
         return self._meanings([one.question for one in batch if one.meaning and one.question])
 
+    def _is_passed(self, records: Records, one: Due, known: RowHead | None) -> bool:
+        """Whether a row that is no newer than the kept one is followed by one of its id.
+
+        The kept one may be that: then the same file again would change it back and forth.
+        """
+        if known is None or one.deleted or one.updated != known.updated:
+            return False
+        if self._staging.last(records, one.id) <= one.record.given.line:
+            return False
+        self._tally.warn(records.came.name, _TWICE)
+        return True
+
     def _write(
-        self,
-        batch: list[Due],
-        asked: Future[list[Meaning]],
-        sheets: dict[str, tuple[int, int]],
-        written: deque[tuple[list[Due], Future[Result]]],
-    ) -> None:
+        self, batch: list[Due], asked: Future[list[Meaning]], sheets: Sheets
+    ) -> tuple[list[Due], Future[Result]]:
         meanings = iter(asked.result())
         for one in batch:
             if one.meaning is not None:
                 one.meaning = next(meanings)
+        return batch, self._entered(batch, sheets)
+
+    def _entered(self, batch: list[Due], sheets: Sheets) -> Future[Result]:
+        """Have a batch written."""
         file = batch[0].record.file
         sheet, head = sheets[file.name]
         version = f"{file.name}@{self._rows.feed.version}"
@@ -200,7 +238,7 @@ class Journey:
         mean = partial(meant, self._rows)
         unit = Batch(self._tally.load, feed, file.name, version, sheet, head, batch, mean)
         hall, context = self._hall, self._context
-        written.append((batch, self._submit(lambda tx: enter(hall, tx, context, unit))))
+        return self._submit(lambda tx: enter(hall, tx, context, unit))
 
     def _done(self, name: str, rows: list[Due], written: Future[Result]) -> None:
         """Count what became of a batch."""
@@ -216,6 +254,9 @@ class Journey:
             self._tally.aside(
                 Told(name, each.line, column, each.reason, each.id, kept=bool(each.raw))
             )
+        if rows and not self._kept.has(rows[0].record.file.name):
+            for _ in range(sum(fate in ("changed", "older") for fate in result.fates)):
+                self._tally.warn(name, _TWICE)
         for one in result.again:
             self._note(one)
         self._progress(name, len(rows))
@@ -253,6 +294,8 @@ class Journey:
                     self._flow(found[0].given.file, dues, sheets)
 
 
+_TWICE: Final = "two rows of one id: the newer counts, else the later"
+
 _WAITED: Final = Meaning(stage="waited")
 """Stands where a meaning is asked for."""
 
@@ -261,24 +304,10 @@ def _reads(records: Records, name: str) -> bool:
     return any(file.plan is not None and file.plan.name == name for file in records.files)
 
 
-def _by(rows: Rows) -> dict[str, tuple[str, ...]]:
-    """By file, the columns that other files find its rows by, beside who they are."""
-    found: dict[str, dict[str, None]] = {}
-    for plan in (file.plan for file in rows.feed.files if file.plan is not None):
-        for lookup in plan.lookups:
-            own = [file.plan.id_columns for file in rows.feed.into(lookup.into) if file.plan]
-            if lookup.column and any(each != (lookup.column,) for each in own):
-                found.setdefault(lookup.into, {})[lookup.column] = None
-    return {name: tuple(columns) for name, columns in found.items()}
-
-
-def _batches(dues: Iterator[Due]) -> Iterator[list[Due]]:
-    """Some rows at a time, of one kind of file each."""
-    batch: list[Due] = []
-    for one in dues:
-        if batch and (len(batch) >= BATCH or batch[0].record.file.name != one.record.file.name):
-            yield batch
-            batch = []
-        batch.append(one)
-    if batch:
-        yield batch
+def _header(records: Records) -> Header:
+    """How a file is written; its key isn't known yet."""
+    head = records.head
+    if head is None:
+        return Header(0, records.came.name, "", "utf-8", b"", "", "\n")
+    written = head.raw, head.charset, head.mark, head.delimiter, head.newline
+    return Header(0, records.came.name, *written)

@@ -139,10 +139,11 @@ def _heard(sent: Sent) -> Sequence[Question]:
 
 def _packed(found: Sequence[Meaning]) -> bytes:
     """As ``marshal`` carries it, which takes a fraction of the time of ``pickle``."""
-    return marshal.dumps([_plain(each) for each in found], 2)
+    return marshal.dumps([plain(each) for each in found], 2)
 
 
-def _plain(one: Meaning) -> tuple[Any, ...]:
+def plain(one: Meaning) -> tuple[Any, ...]:
+    """Of plain values."""
     entries = [tuple(each) for each in one.entries]
     issues = [(i.text, i.place, i.code, i.condition, i.severity) for i in one.issues]
     lacks = [(each.table, each.code, each.system, each.place) for each in one.lacks]
@@ -150,16 +151,17 @@ def _plain(one: Meaning) -> tuple[Any, ...]:
 
 
 def _unpacked(raw: bytes) -> list[Meaning]:
-    return [_whole(*each) for each in marshal.loads(raw)]
+    return [whole(*each) for each in marshal.loads(raw)]
 
 
-def _whole(
+def whole(
     entries: Sequence[Any],
     refers: Sequence[tuple[Reference, str]],
     issues: Sequence[Any],
     stage: str,
     lacks: Sequence[Any],
 ) -> Meaning:
+    """A meaning of its plain values."""
     made = tuple([Ready._make(each) for each in entries])
     told = tuple(Issue(*each) for each in issues)
     lacking = tuple(Lack(*each) for each in lacks)
@@ -173,10 +175,11 @@ _known: dict[tuple[Source, str], Rows] = {}
 
 def _answer(shipped: Library, question: tuple[Source, str, Sent]) -> bytes:
     source, feed, questions = question
-    return _packed(meant(_rows(shipped, source, feed), _heard(questions)))
+    return _packed(meant(rows_of(shipped, source, feed), _heard(questions)))
 
 
-def _rows(shipped: Library, source: Source, feed: str) -> Rows:
+def rows_of(shipped: Library, source: Source, feed: str) -> Rows:
+    """A feed as an agency sends it, by this process's maps. Raises MapError."""
     known = _known.get((source, feed))
     if known is None:
         library = library_of(shipped, source)

@@ -20,6 +20,7 @@ from tests.feeds import CLIENTS, VISITS, client, table, visit
 from tests.loading.conftest import HARBOR, Find, Put
 
 PANTRY = Context("pantry", "test")
+TWICE = "two rows of one id: the newer counts, else the later"
 
 
 def counts(tally: Tally, file: str) -> dict[str, int]:
@@ -91,6 +92,32 @@ def test_of_a_row_that_comes_twice_the_later_counts(put: Put, find: Find) -> Non
     tally = put({"clients.csv": table(CLIENTS, *rows)})
     assert counts(tally, "clients.csv") == {"rows": 3, "new": 1, "changed": 2}
     assert [one["name"][0]["family"] for one in find("Patient")] == ["Three"]
+
+
+def test_rows_of_one_id_are_told_of_and_the_same_file_again_changes_nothing(
+    put: Put, find: Find
+) -> None:
+    rows = [client("1", Last=name) for name in ("Ada", "Bo", "Cy")]
+    some = {"clients.csv": table(CLIENTS, *rows, client("2"), client("1", Last="Di"))}
+    first = put(some)
+    before = {one["id"]: one["meta"]["versionId"] for one in find("Patient")}
+    again = put(some)
+    assert counts(again, "clients.csv") == {"rows": 5, "unchanged": 2, "older": 3}
+    assert again.resources == {}
+    assert {one["id"]: one["meta"]["versionId"] for one in find("Patient")} == before
+    assert {one["name"][0]["family"] for one in find("Patient")} == {"Di", "L2"}
+    for tally in (first, again):
+        assert dict(tally.warnings) == {("clients.csv", TWICE): 3}
+
+
+def test_of_rows_of_one_id_the_newest_counts_wherever_it_stands(put: Put, find: Find) -> None:
+    put({"clients.csv": table(CLIENTS, client("1", Last="Ada", Changed="2024-03-01"))})
+    rows = (
+        client("1", Last="Bo", Changed="2024-03-01"),
+        client("1", Last="Cy", Changed="2024-01-01"),
+    )
+    put({"clients.csv": table(CLIENTS, *rows)})
+    assert [one["name"][0]["family"] for one in find("Patient")] == ["Bo"]
 
 
 def test_a_deleted_row_takes_what_it_made_with_it(put: Put, find: Find) -> None:
