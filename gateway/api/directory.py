@@ -12,12 +12,12 @@ from typing import Any, Final, cast
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.correlation import named
 from gateway.api.endpoint import PLACE, Door
+from gateway.api.requests import Asked
 from gateway.protect.limits import Place
 
 Found = tuple[Door, dict[str, Any]]
@@ -131,6 +131,6 @@ class Entrance(FastAPI):
             return
         door, scope["path_params"] = found
         scope["app"] = self
-        response = await door(Request(scope, receive, send))
+        response = await door(Asked(scope, receive, send))
         response.raw_headers += scope[TOLD]
         await response(scope, receive, send)

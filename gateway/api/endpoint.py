@@ -24,11 +24,13 @@ from gateway import logs, meters, traces
 from gateway.api import answers, requests
 from gateway.api.refusals import Unexpected
 from gateway.errors import GatewayError, SettingError, on_disk
-from gateway.model import Context, Receipt
+from gateway.exchange.looking import Wanted
+from gateway.model import Context, Receipt, Stored
 from gateway.pipeline import Pipeline
 from gateway.protect.limits import Limits, Place
 from gateway.protect.policy import Policy, admit
 from gateway.settings import Settings
+from gateway.together import Together
 
 T = TypeVar("T")
 
@@ -48,13 +50,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What stands behind every door. ``threads`` bounds how many reads run at once."""
+    """What stands behind every door. ``threads`` bounds how many reads run at once.
+
+    ``look`` reads a resource, those that are asked for at the same time in one snapshot.
+    """
 
     pipeline: Pipeline
     settings: Settings
     take_in: TakeIn
     ready: Callable[[], bool]
     threads: ThreadPoolExecutor
+    look: Together[Wanted, Stored]
     started: datetime
     limits: Limits
 

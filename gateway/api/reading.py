@@ -23,6 +23,7 @@ from gateway.api.requests import (
     query_pairs,
 )
 from gateway.errors import NotFound
+from gateway.exchange.looking import Wanted
 from gateway.fhir.elements import resource_types
 from gateway.fhir.shape import Shape, part, shape_of
 from gateway.model import Stored
@@ -51,8 +52,7 @@ async def read(call: Call) -> Response:
     """The newest version that the caller may see; 304 where the client has it."""
     type, id = resource_type(call), resource_id(call)
     shape = _shape(call, type)
-    pipeline, context = call.api.pipeline, call.context
-    return _shown(call, await call.read(lambda: pipeline.read(context, type, id)), shape)
+    return _shown(call, await call.api.look(Wanted(call.context, type, id)), shape)
 
 
 async def vread(call: Call) -> Response:
@@ -61,9 +61,8 @@ async def vread(call: Call) -> Response:
     shape = _shape(call, type)
     if _VERSION.fullmatch(version) is None:
         raise NotFound("no such version", place=type)
-    pipeline, context = call.api.pipeline, call.context
-    stored = await call.read(lambda: pipeline.vread(context, type, id, int(version)))
-    return _shown(call, stored, shape)
+    wanted = Wanted(call.context, type, id, int(version))
+    return _shown(call, await call.api.look(wanted), shape)
 
 
 async def history_instance(call: Call) -> Response:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from gateway.errors import InvalidSearch
 from gateway.exchange.searching import Search, answered, understood
@@ -34,6 +34,15 @@ class Listing:
     page: Page
 
 
+class Wanted(NamedTuple):
+    """A resource that somebody asks for: its version of that number, else the newest."""
+
+    context: Context
+    type: str
+    id: str
+    version: int | None = None
+
+
 class Looking:
     """The FHIR interactions that read."""
 
@@ -45,12 +54,17 @@ class Looking:
     def read(self, context: Context, type: str, id: str) -> Stored:
         """FHIR ``read``. Raises Denied, NotFound, Gone."""
         with self._hub.read() as reader:
-            return self._noted(context, "read", _read(reader, context, type, id))
+            return self._seen(reader, Wanted(context, type, id))
 
     def vread(self, context: Context, type: str, id: str, version: int) -> Stored:
         """FHIR ``vread``. Raises Denied, NotFound, Gone."""
         with self._hub.read() as reader:
-            return self._noted(context, "vread", _vread(reader, context, type, id, version))
+            return self._seen(reader, Wanted(context, type, id, version))
+
+    def each(self, wanted: Sequence[Wanted]) -> list[Stored | Exception]:
+        """``read`` or ``vread`` of each, in one snapshot: what it raises is its own answer."""
+        with self._hub.read() as reader:
+            return [self._tried(reader, one) for one in wanted]
 
     def history(self, context: Context, type: str = "", id: str = "", pairs: Pairs = ()) -> Page:
         """FHIR ``history`` of a resource, of a type or of all, newest first.
@@ -62,7 +76,18 @@ class Looking:
         self._trail.note(context, "history", page.entries)
         return page
 
-    def _noted(self, context: Context, action: str, stored: Stored) -> Stored:
+    def _tried(self, reader: Reader, wanted: Wanted) -> Stored | Exception:
+        try:
+            return self._seen(reader, wanted)
+        except Exception as error:  # noqa: BLE001 - told to who asked for this one
+            return error
+
+    def _seen(self, reader: Reader, wanted: Wanted) -> Stored:
+        context, type, id, version = wanted
+        if version is None:
+            stored, action = _read(reader, context, type, id), "read"
+        else:
+            stored, action = _vread(reader, context, type, id, version), "vread"
         self._trail.note(context, action, [stored])
         return stored
 

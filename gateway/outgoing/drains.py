@@ -34,12 +34,12 @@ from gateway.outgoing.notifying import Made, Notifying
 from gateway.outgoing.noting import Notes, noted
 from gateway.outgoing.reading import Reading
 from gateway.outgoing.standing import begin, end
-from gateway.outgoing.together import Together
 from gateway.peers import Peers
 from gateway.settings import Settings
 from gateway.store import Hub
 from gateway.store.outbox import FAR
 from gateway.store.subscribers import Standing
+from gateway.together import Together
 from gateway.work import Work
 
 ELSEWHERE: Final = timedelta(seconds=0.25)

@@ -19,9 +19,9 @@ from functools import partial
 from typing import Final
 
 from gateway.errors import Conflict
-from gateway.outgoing.together import Together
 from gateway.peers import Peers
 from gateway.store import Hub, Transaction
+from gateway.together import Together
 
 KEEP: Final = timedelta(seconds=90)
 """How long a lease is good for without being renewed; an attempt takes 30 seconds at most."""

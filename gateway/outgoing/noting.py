@@ -81,13 +81,15 @@ class Noting:
             return {note.told.id: error for note in notes}
 
     def _all(self, tx: Transaction, notes: Sequence[Note]) -> dict[str, Exception]:
-        """Each subscriber's apart; those whose lease has passed on."""
+        """Each subscriber's apart; those whose lease has passed on.
+
+        That is looked at before anything of theirs is written: there is nothing to undo.
+        """
         lost: dict[str, Exception] = {}
         ordered = sorted(notes, key=lambda each: each.told.id)
         for id, some in groupby(ordered, key=lambda each: each.told.id):
             try:
-                with tx.savepoint():
-                    self._write(tx, list(some))
+                self._write(tx, list(some))
             except Conflict as error:
                 lost[id] = error
         return lost

@@ -191,7 +191,7 @@ _MOVE: Final = Statement(
     ),
     apart=True,
 )
-_INSERT: Final = insert_into(delivery, apart=True)
+_INSERT: Final = insert_into(delivery)
 
 
 def read_event(row: Row) -> Event:
@@ -261,12 +261,14 @@ class Sending(Attempting, Outbox):
     """Moving the cursors. Where a lease's fence has passed on, ``Conflict``."""
 
     def queue_all(self, read: Iterable[Judged]) -> set[str]:
-        """Queue for each subscriber; the ids of those for whom another drain was first."""
+        """Queue for each subscriber; the ids of those for whom another drain was first.
+
+        Of those nothing was written, so that there is nothing to undo.
+        """
         late = set()
         for each in read:
             try:
-                with self.savepoint():
-                    self.queue(each)
+                self.queue(each)
             except Conflict:
                 late.add(each.standing.subscriber.id)
         return late
@@ -274,8 +276,8 @@ class Sending(Attempting, Outbox):
     def queue(self, read: Judged) -> None:
         """Number the chosen events as deliveries and move the cursor past all that was read.
 
-        Those that nobody could judge are set aside with the reason. Raises ``Conflict`` where
-        another drain moved it first.
+        Those that nobody could judge are set aside with the reason. Raises ``Conflict``, before
+        anything is written, where another drain moved it first.
         """
         was, chosen = read.standing, read.chosen
         self._fenced(was.subscriber.id, read.fence)
@@ -299,8 +301,13 @@ class Sending(Attempting, Outbox):
             for each in queued
         ]
         if rows:
-            self.link.many(_INSERT, rows)
+            self.link.later(_INSERT, rows)
+        if read.faulty:
+            self._set_aside(queued, read.faulty)
+
+    def _set_aside(self, queued: Sequence[Delivery], faulty: Mapping[int, GatewayError]) -> None:
+        self.flush()  # they are changed where they stand
         now = moment(self.clock())
         for each in queued:
-            if each.event.sequence in read.faulty:
-                self.set_aside(each, read.faulty[each.event.sequence], at=now, tried=False)
+            if each.event.sequence in faulty:
+                self.set_aside(each, faulty[each.event.sequence], at=now, tried=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gateway.api.deadline import deadline_protocol
+from gateway.api.deadline import Outlet, deadline_protocol
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
@@ -162,5 +162,62 @@ def test_a_refused_body_may_not_trickle_on_and_gets_no_second_answer() -> None:
             writer.write(POST + b"1")
             assert await answer(reader) == (413, b"")
             assert await reader.read() == b""
+
+    asyncio.run(run())
+
+
+class Recorded(asyncio.Transport):
+    """Keeps what is written, a packet each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.sent.append(bytes(data))
+
+    def close(self) -> None:
+        self.sent.append(b"closed")
+
+
+def test_an_answers_head_goes_out_with_its_body() -> None:
+    recorded = Recorded()
+    outlet = Outlet(recorded)
+    for piece in (b"HTTP/1.1 100 Continue", b"HTTP/1.1 200 OK", b"body", b"more"):
+        outlet.write(piece)
+    outlet.end()
+    outlet.write(b"HTTP/1.1 304 Not Modified")
+    outlet.end()
+    outlet.write(b"HTTP/1.1 200 OK")
+    outlet.close()
+    assert recorded.sent == [
+        b"HTTP/1.1 100 Continue",
+        b"HTTP/1.1 200 OKbody",
+        b"more",
+        b"HTTP/1.1 304 Not Modified",
+        b"HTTP/1.1 200 OK",
+        b"closed",
+    ]
+
+
+def test_who_waits_to_be_told_to_continue_is_told_before_the_body_is_in() -> None:
+    async def run() -> None:
+        async with serving() as (reader, writer):
+            for _ in range(2):
+                writer.write(POST.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+                assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+                writer.write(b"1234567890")
+                assert await answer(reader) == (200, b"10")
+
+    asyncio.run(run())
+
+
+def test_requests_that_come_in_one_piece_are_answered_in_order_and_to_heads_only_heads() -> None:
+    async def run() -> None:
+        async with serving() as (reader, writer):
+            writer.write(GET.replace(b"GET", b"HEAD") + POST + b"1234567890" + GET)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            assert await answer(reader) == (200, b"10")
+            assert await answer(reader) == (200, b"0")
 
     asyncio.run(run())

@@ -1,21 +1,15 @@
-"""Calls that are made together, and notes that are written together."""
+"""Calls that are made together."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.errors import Conflict
-from gateway.model import Delivery, Event, Subscriber
-from gateway.outgoing.notifying import Made
-from gateway.outgoing.noting import Note, Noting, noted
-from gateway.outgoing.together import Together
-from gateway.store import Hub, Transaction
-from gateway.store.session import moment
+from gateway.together import Together
 
 
 def test_what_is_asked_meanwhile_is_asked_together_and_each_gets_its_own_answer() -> None:
@@ -49,7 +43,7 @@ def test_one_that_takes_long_leaves_the_others_a_way() -> None:
 
     async def story() -> None:
         together = Together(slow, 10)
-        long = asyncio.create_task(together("long"))
+        long = asyncio.ensure_future(together("long"))
         await asyncio.sleep(0.01)
         assert await together("short") == "short"
         held.set()
@@ -70,10 +64,10 @@ def test_what_fails_as_a_whole_is_told_to_each_and_who_was_cut_off_hinders_nobod
 
     async def story() -> None:
         together = Together(call, 10)
-        cut = asyncio.create_task(together("cut"))
-        good = asyncio.create_task(together("good"))
+        cut = asyncio.ensure_future(together("cut"))
+        good = asyncio.ensure_future(together("good"))
         await asyncio.sleep(0.01)
-        bad = [asyncio.create_task(together("bad")) for _ in range(3)]
+        bad = [asyncio.ensure_future(together("bad")) for _ in range(3)]
         await asyncio.sleep(0.01)
         cut.cancel()
         held.set()
@@ -85,38 +79,15 @@ def test_what_fails_as_a_whole_is_told_to_each_and_who_was_cut_off_hinders_nobod
     asyncio.run(story())
 
 
-def note(id: str) -> Note:
-    told = Subscriber(id, "clinic", "rest-hook", "https://x.example", "Task?status=requested")
-    event = Event(1, "Task", "t", 1, "create", "clinic", moment(0))
-    return Note(told, Made((Delivery("d", id, 1, event),), Conflict("x")), None)
-
-
-def test_notes_that_come_at_once_are_written_together(hub: Hub) -> None:
-    """Each subscriber's in order; one whose lease has passed on loses its own alone."""
-    written: list[list[str]] = []
-
-    def write(tx: Transaction, notes: Sequence[Note]) -> None:
-        written.append([each.told.id for each in notes])
-        if notes[0].told.id == "lost":
-            raise Conflict("another drain took over")
-        if notes[0].told.id == "odd":
-            raise RuntimeError
+def test_who_asks_when_there_are_no_more_threads_is_told() -> None:
+    threads = ThreadPoolExecutor(1)
 
     async def story() -> None:
-        noting = Noting(hub, write)
-        notes = {id: deque[asyncio.Future[None]]() for id in ("a", "b", "lost")}
-        for id in ("a", "b", "lost", "a", "b", "lost"):
-            notes[id].append(noting(note(id)))
-        await noted(notes["a"], beyond=1)
-        assert len(notes["a"]) == 1
-        await noted(notes["a"])
-        await noted(notes["b"])
-        with pytest.raises(Conflict):
-            await noted(notes["lost"])
+        together = Together(list[int | Exception], 10, threads)
+        assert await together(1) == 1
+        threads.shutdown()
         with pytest.raises(RuntimeError):
-            await noting(note("odd"))
-        await noting(note("a"))
-        await noting.close()
+            await together(2)
+        await together.close()
 
     asyncio.run(story())
-    assert written == [["a", "a"], ["b", "b"], ["lost", "lost"], ["odd"], ["a"]]
