@@ -119,6 +119,29 @@ def key_create(
     print(f"{whose} key, shown this once: {secret}")
 
 
+@key_cli.command("list")
+def key_list() -> None:
+    """Print the keys, a line each: id, whose, what it opens, when it was made. Never the key."""
+    from gateway import app
+
+    with app.opened(settings_from([])) as pipeline:
+        for each in pipeline.members.listed_keys():
+            key = each.key
+            opens = "admin" if key.admin else " ".join(sorted(key.scopes))
+            print(f"{key.id}\t{key.agency}\t{opens}\t{each.created:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@key_cli.command("revoke")
+def key_revoke(
+    id: Annotated[str, typer.Argument(help="its id, as key list has it: cg_<id>_…")],
+) -> None:
+    """Take a key away: a running gateway refuses it within seconds, and closes its websockets."""
+    from gateway import app
+
+    with app.opened(settings_from([])) as pipeline:
+        pipeline.members.revoke_key(id)
+
+
 @cli.command()
 def replay(
     id: Annotated[str, typer.Argument(help="a message's id; without one, what failed")] = "",

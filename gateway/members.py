@@ -34,7 +34,7 @@ from gateway.model import (
 from gateway.protect import keys, scopes
 from gateway.protect.policy import METRICS
 from gateway.route.directory import Directory
-from gateway.store import Hub, Member, Transaction
+from gateway.store import Hub, Listed, Member, Transaction
 from gateway.translate import Library
 
 FRESH: Final = 5.0
@@ -143,6 +143,28 @@ class Members:
         key = keys.make()
         self._hub.write(lambda tx: tx.add_key(key.id, key.hash, bearer, admin=admin, scopes=given))
         return key.secret
+
+    def listed_keys(self) -> list[Listed]:
+        """Every key, never its secret: whose it is, what it opens, when it was made."""
+        with self._hub.read() as reader:
+            return reader.listed_keys()
+
+    def revoke_key(self, id: str) -> None:
+        """Take a key away, on record. Other processes know within ``FRESH`` seconds.
+
+        Raises:
+            SettingError: there is no such key.
+        """
+
+        def unit(tx: Transaction) -> None:
+            if not tx.revoke_key(id):
+                raise SettingError("no such key: gateway key list", place="ID")
+            tx.audit(KEEPER, "revoke-key", id)
+
+        self._hub.write(unit)
+        for hashed, (context, _) in list(self._known.items()):
+            if context.client == id:
+                self._known.pop(hashed, None)
 
     def authenticate(self, secret: str) -> Context:
         """Who bears this key.

@@ -72,7 +72,8 @@ INTAKE = (
             "The answer is an ACK whatever its status: AA 200, AE 422 (kept, not processed), AR "
             "400; a status query (REF^I15) is answered by RRI^I15 with 200. A batch (FHS, BHS) is "
             "answered by a batch of ACKs: 200 where all are AA, else 422; 400 where BTS-1 or FTS-1 "
-            "isn't what came, and then none of it was taken.",
+            "isn't what came or over 1,000 messages have under 100 bytes each, and then none of "
+            "it was taken.",
             request={HL7: {"A referral": REFERRAL}},
             response={HL7: {"Accepted": ACK}, "text/plain": {"Accepted": ACK}},
             also={

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
 from gateway.api import answers
-from gateway.api.endpoint import Call
+from gateway.api.endpoint import PLACE, Call
 from gateway.api.requests import FHIR, HOPS
 from gateway.exchange.writing import Done
 from gateway.fhir import json
@@ -21,6 +21,9 @@ from gateway.fhir.interaction import Request
 from gateway.fhir.meta import instant
 
 _KEPT: Final = (b"authorization", b"host", HOPS.encode())
+
+_OWN: Final = ("path_params", "state", PLACE)
+"""What a request doesn't share: the batch's place among those in hand is left with the batch."""
 
 Message = MutableMapping[str, Any]
 
@@ -62,7 +65,7 @@ def _scope(call: Call, asked: Request, length: int) -> dict[str, Any]:
         {"content-type": FHIR} if length else {}
     )
     return {
-        **{name: value for name, value in scope.items() if name not in ("path_params", "state")},
+        **{name: value for name, value in scope.items() if name not in _OWN},
         "method": asked.method,
         "path": unquote(path),
         "raw_path": quote(path, safe="/%$:").encode(),

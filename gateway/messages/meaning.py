@@ -64,7 +64,7 @@ def meant(library: Library, agency: Agency, message: Message, directory: Directo
         entries = assign(translation.entries, directory)
         made = tuple([readied(entry, _parts(entry)) for entry in entries])
     except GatewayError as error:
-        return error
+        return _alone(error)
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
         return fault_of(fault)
     # Reading is lazy: what a parser mended is known after the last read.
@@ -72,7 +72,15 @@ def meant(library: Library, agency: Agency, message: Message, directory: Directo
     return Understood(replace(translation, entries=(), warnings=warnings), made)
 
 
-def nobodys() -> Outcome:
+def _alone(error: GatewayError) -> GatewayError:
+    """A value: without the frames that it came through. They hold all that was made of the message,
+    and whoever asked for it; of a batch, so, every message before it.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def nobodys() -> ReceiveError:
     """What a message means whose sender no agency declares: nothing that may be acted on."""
     return ReceiveError("no agency declares this sender", place="MSH-4")
 

@@ -14,11 +14,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import uuid4
+
+import structlog
 
 from gateway.errors import GatewayError, NotFound
 from gateway.model import Context
@@ -33,6 +35,8 @@ PREFIX: Final = "bulk:"
 
 MOST: Final = 10
 """How many jobs an agency may have, done ones that are kept among them."""
+
+log = structlog.get_logger()
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FILE: Final = re.compile(r"[A-Za-z]+-[0-9]+\.ndjson")
@@ -96,6 +100,9 @@ class Job:
         return Context(self.agency, self.client, frozenset(self.scopes), admin=self.admin)
 
 
+_FIELDS: Final = tuple(each.name for each in fields(Job))
+
+
 class Jobs:
     """The jobs of a data folder."""
 
@@ -156,16 +163,16 @@ class Jobs:
         return self.folder(job.id) / name
 
     def find(self, id: str) -> Job | None:
-        """A job by its id; None where there is none (any more)."""
+        """A job by its id; None where there is none (any more), or nobody can tell what it is."""
         if not _ID.fullmatch(id):
             return None
         try:
-            raw = json.loads((self.folder(id) / "job.json").read_bytes())
+            return _read((self.folder(id) / "job.json").read_bytes())
         except FileNotFoundError:
             return None
-        for name in ("files", "errors"):
-            raw[name] = tuple(File(**one) for one in raw[name])
-        return Job(**{**raw, "scopes": tuple(raw["scopes"]), "done": tuple(raw["done"])})
+        except (OSError, ValueError, TypeError, KeyError) as fault:  # others' jobs go on
+            log.warning("job.unreadable", job=id, error=type(fault).__name__)
+            return None
 
     def lock(self, id: str) -> Sole | None:
         """The right to run a job; None where somebody has it, or there is no such job."""
@@ -226,3 +233,15 @@ class Jobs:
             job = self.find(path.parent.name)
             if job is not None:
                 yield job
+
+
+def _read(raw: bytes) -> Job:
+    """A job as it was saved, by this release or a newer one, of which only what is known counts.
+
+    Raises ValueError, TypeError, KeyError: it is no job.
+    """
+    said = json.loads(raw)
+    known = {name: said[name] for name in _FIELDS if name in said}
+    for name in ("files", "errors"):
+        known[name] = tuple(File(one["type"], one["name"], one["count"]) for one in said[name])
+    return Job(**{**known, "scopes": tuple(said["scopes"]), "done": tuple(said["done"])})

@@ -55,8 +55,9 @@ class Bindings:
         made = websocket.binding(context, mine[:MOST], time.time())
         return websocket.token(self._hub.secret, made), made
 
-    def greetings(self, text: str) -> dict[str, str]:
-        """By subscription, the handshake that a token's bearer is sent before it is bound.
+    def greetings(self, text: str) -> tuple[str, dict[str, str]]:
+        """By subscription, the handshake that a token's bearer is sent before it is bound; and
+        first the id of the key that the token was asked for by.
 
         What its agency no longer has is left out. Raises Unauthenticated.
         """
@@ -64,12 +65,19 @@ class Bindings:
         if binding is None:
             raise Unauthenticated("a valid binding token is needed")
         said = {}
+        self.check([binding.client])
         with self._hub.read() as reader:
             for id in binding.subscriptions:
                 standing = _still(reader, binding.context, id)
                 if standing is not None:
                     said[id] = self._notifying.body(standing, "handshake").decode()
-        return said
+        return binding.client, said
+
+    def check(self, keys: Iterable[str]) -> None:
+        """Raises Unauthenticated where one of these keys was revoked."""
+        with self._hub.read() as reader:
+            if not all(reader.stands(each) for each in keys):
+                raise Unauthenticated("the key of a binding was revoked")
 
     def bind(self, ids: Iterable[str], socket: Socket) -> None:
         """Send what waits for these subscriptions, and what will come, on a socket."""

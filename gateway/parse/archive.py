@@ -9,8 +9,9 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
 from gateway.errors import ParseError
 
@@ -23,6 +24,7 @@ _HEADER: Final = 30
 """Bytes of a member's own header before its name (APPNOTE.TXT 4.3.7)."""
 
 _PIECE: Final = 2**20
+_BROKEN: Final = "the zip archive is broken"
 _MAGIC: Final = b"PK\x03\x04"
 _EMPTY: Final = b"PK\x05\x06"
 
@@ -46,8 +48,8 @@ def unpack(name: str, archive: Path, folder: Path, limit: int) -> Iterator[Path]
                 path = folder / _path(member).name
                 left -= _unpack(name, opened, member, path, left)
                 yield path
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        raise ParseError("the zip archive is broken", place=name) from None
+    except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError):
+        raise ParseError(_BROKEN, place=name) from None
 
 
 class _Pieces(io.FileIO):
@@ -114,9 +116,19 @@ def _unpack(
         raise ParseError("it unpacks to far more than is taken", place=place)
     size = 0
     with opened.open(member) as packed, path.open("wb") as file:
-        while piece := packed.read(_PIECE):
+        while piece := _read(packed, place):
             size += len(piece)  # zipfile gives no more than the size that was declared
             if size == len(piece) and is_zip(piece):
                 raise ParseError("a zip archive in a zip archive", place=place)
             file.write(piece)
     return size
+
+
+def _read(packed: IO[bytes], place: str) -> bytes:
+    """The next piece. bzip2 says by an OSError without a number that it can't make sense of it."""
+    try:
+        return packed.read(_PIECE)
+    except OSError as error:
+        if error.errno is not None:  # the disk
+            raise
+        raise ParseError(_BROKEN, place=place) from None

@@ -7,8 +7,7 @@ as MSH-15 and MSH-16 ask for it. A batch is answered by a batch (``batch``).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,12 +18,15 @@ from uuid import uuid4
 import structlog
 
 from gateway import logs
+from gateway.chain import at_hand, then
 from gateway.errors import GatewayError, Internal, Issue, ReceiveError, RouteError, Unavailable
+from gateway.messages.meaning import nobodys
 from gateway.messages.sequence import Turn
 from gateway.model import Acknowledge, Code, Message, Numbered, Receipt
 from gateway.pipeline import NOBODY, Pipeline
 from gateway.protect.limits import Limits
 from gateway.receive import ack, batch
+from gateway.receive.abreast import Answers, abreast
 from gateway.receive.ack import Header, new_control_id, wanted
 from gateway.receive.mllp import WINDOW
 from gateway.receive.taking import Accept, Arrival, Turnstile
@@ -185,78 +187,22 @@ def _batch(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[
         divided = batch.divide(raw)
     except ReceiveError as error:
         return pipeline.refuse(envelope, error, partial(_answer, head))
-    whole: Future[Receipt] = Future()
-    finish = partial(_finish, pipeline, envelope, divided, whole)
-    enter = _together if pipeline.orderly else _in_turn
-    enter([partial(take_in, pipeline, agency, channel, each) for each in divided.messages], finish)
-    return whole
+    if pipeline.members.get(agency) is None:  # one answer and one row, whatever it holds
+        return pipeline.refuse(envelope, nobodys(), partial(_answer, head))
+    take = partial(take_in, pipeline, agency, channel)
+    taken = abreast(iter(divided.messages), take, window(pipeline))
+    return then(taken, partial(_finish, pipeline, envelope, divided))
 
 
 def _finish(
-    pipeline: Pipeline,
-    envelope: Message,
-    divided: batch.Batch,
-    whole: Future[Receipt],
-    taken: list[Future[Receipt]],
-) -> None:
-    """Word the batch's answer, and keep it; or hand on why a message wasn't even kept."""
-    fault = next((each.exception() for each in taken if each.exception()), None)
-    if fault is not None:
-        whole.set_exception(fault)
-        return
-    receipts = [each.result() for each in taken]
-    code: Code = "AA" if all(each.acknowledgement == "AA" for each in receipts) else "AE"
-    answers = [each.answer for each in receipts]
+    pipeline: Pipeline, envelope: Message, divided: batch.Batch, told: Answers
+) -> Future[Receipt]:
+    """Word the batch's answer, and keep it."""
+    code: Code = "AA" if all(each == "AA" for each, _ in told) else "AE"
+    answers = [answer for _, answer in told]
     words = batch.answer(divided, answers, at=datetime.now(UTC), id=new_control_id())
-    pipeline.keep(envelope, words).add_done_callback(partial(_kept, code, whole))
-
-
-def _kept(code: Code, whole: Future[Receipt], done: Future[Receipt]) -> None:
-    fault = done.exception()
-    if fault is None:
-        whole.set_result(replace(done.result(), acknowledgement=code))
-    else:
-        whole.set_exception(fault)
-
-
-def _together(
-    takings: Sequence[Callable[[], Future[Receipt]]], then: Callable[[list[Future[Receipt]]], None]
-) -> None:
-    """Take all in, and call ``then`` once, after the last has ended; on whatever thread."""
-    futures = [take() for take in takings]
-    left = len(futures)
-    lock = threading.Lock()
-
-    def ended(_: Future[Receipt]) -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            last = not left
-        if last:
-            then(futures)
-
-    if not futures:
-        then(futures)
-    for future in futures:
-        future.add_done_callback(ended)
-
-
-def _in_turn(
-    takings: Sequence[Callable[[], Future[Receipt]]], then: Callable[[list[Future[Receipt]]], None]
-) -> None:
-    """Take each in when the one before it has ended, where they might overtake each other."""
-    left = iter(takings)
-    taken: list[Future[Receipt]] = []
-
-    def go_on(_: object = None) -> None:
-        for take in left:
-            taken.append(take())
-            if not taken[-1].done():
-                taken[-1].add_done_callback(go_on)
-                return
-        then(taken)
-
-    go_on()
+    kept = pipeline.keep(envelope, words)
+    return then(kept, lambda receipt: at_hand(replace(receipt, acknowledgement=code)))
 
 
 def _answer(

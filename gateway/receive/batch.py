@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, pairwise
 from typing import Final
 
 from gateway.errors import ParseError, ReceiveError
@@ -21,6 +22,12 @@ _BATCH = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b\x00])*+(?=(?:FHS|BHS)[^0-9A-
 _LINE = re.compile(rb"(?:\A|(?<=[\r\n]))[ \t]*+(FHS|BHS|BTS|FTS|MSH)(?=[^0-9A-Za-z]|\Z)")
 _LONGEST: Final = 64 * 1024
 """An envelope's line that is longer is cut, as a message's header is."""
+
+_FEW: Final = 1_000
+_LEAST: Final = 100
+"""Bytes that its messages and batches have on average, where they are more than a few: what every
+MSH must say (§2.14.9) and one more segment have as many. Each is answered by more, so that what a
+file of bare names costs would be out of all proportion to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +93,13 @@ def divide(raw: bytes) -> Batch:
     """Cut a batch into its messages and check its counts.
 
     Raises ReceiveError: at BTS-1 or FTS-1 where a count isn't what came, or a header stands alone;
-    at the segment that stands where none may.
+    at the segment that stands where none may, or of which there are too many for the size.
     """
     start = _BATCH.match(raw)
     if start is None:
         raise ReceiveError("a batch must begin with FHS or BHS", place="BHS")
     body = raw[start.end() :]
-    reading = _Reading(_marks(body[:_LONGEST]))
+    reading = _Reading(_marks(body[:_LONGEST]), max(_FEW, len(body) // _LEAST))
     for line in _lines(body):
         reading.take(line)
     return reading.end()
@@ -131,8 +138,8 @@ class _Line:
 class _Reading:
     """Where one is in a file: its parts so far, the last of them open or ended by its BTS."""
 
-    def __init__(self, marks: Delimiters) -> None:
-        self._marks = marks
+    def __init__(self, marks: Delimiters, most: int) -> None:
+        self._marks, self._left = marks, most
         self._file: tuple[str, ...] = ()
         self._parts: list[Part] = []
         self._open = False
@@ -141,6 +148,10 @@ class _Reading:
     def take(self, line: _Line) -> None:
         if self._ended:
             raise ReceiveError("something follows the end of the file", place=line.name)
+        self._left -= line.name in ("BHS", "MSH")
+        if self._left < 0:
+            text = f"over {_FEW} messages of less than {_LEAST} bytes each; none was taken"
+            raise ReceiveError(text, place=line.name)
         {"FHS": self._fhs, "BHS": self._bhs, "MSH": self._msh, "BTS": self._bts, "FTS": self._fts}[
             line.name
         ](line.raw)
@@ -194,10 +205,10 @@ class _Reading:
 
 def _lines(body: bytes) -> Iterator[_Line]:
     """The envelope's segments, and each message from its MSH up to the next of them."""
-    found = list(_LINE.finditer(body))
-    ends = [each.start() for each in found[1:]] + [len(body)]
-    for match, end in zip(found, ends, strict=True):
-        yield _Line(match[1].decode("ascii"), body[match.start(1) : end])
+    for match, following in pairwise(chain(_LINE.finditer(body), (None,))):
+        if match is not None:
+            end = following.start() if following else len(body)
+            yield _Line(match[1].decode("ascii"), body[match.start(1) : end])
 
 
 def _marks(line: bytes) -> Delimiters:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -32,6 +33,7 @@ DONE: Final = "done"
 REFUSED: Final = "refused"
 TAKEN: Final = ".taken"
 LOCK: Final = ".watched"
+_FAULT: Final = "the gateway failed; its log says where"
 _WAY: Final = (".part", ".tmp", ".crdownload", "~")
 
 log = structlog.get_logger()
@@ -84,14 +86,28 @@ class Dropbox:
 
     def look(self) -> int:
         """Look once into every feed's folder; how many loads were done."""
-        return sum(self._feed(agency, feed) for agency, feed in self._feeds())
+        return sum(self._tried(agency, feed) for agency, feed in self._feeds())
 
     def _feeds(self) -> Iterator[tuple[str, Path]]:
         for agency in self._agencies():
-            folder = self._folder / agency
-            for feed in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if feed.is_dir() and not feed.name.startswith("."):
-                    yield agency, feed
+            with _tried_again(agency):
+                folder = self._folder / agency
+                feeds = sorted(folder.iterdir()) if folder.is_dir() else ()
+                for feed in feeds:
+                    if feed.is_dir() and not feed.name.startswith("."):
+                        yield agency, feed
+
+    def _tried(self, agency: str, feed: Path) -> int:
+        """A feed that fails holds up no other; what failed by a fault of ours isn't tried again."""
+        with _tried_again(agency):
+            try:
+                return self._feed(agency, feed)
+            except (OSError, Unavailable):
+                raise
+            except Exception as fault:  # noqa: BLE001 - on record, and beside the files
+                _refuse(agency, feed, fault)
+                return 1
+        return 0
 
     def _feed(self, agency: str, feed: Path) -> int:
         """Load what lies in a feed's folder, if it is whole."""
@@ -110,9 +126,9 @@ class Dropbox:
         return self._load(agency, feed, taken)
 
     def _load(self, agency: str, feed: Path, taken: Path) -> int:
-        found = [came for entry in sorted(taken.iterdir()) for came in lying(entry)]
         context = Context(agency, "dropbox")
         try:
+            found = [came for entry in sorted(taken.iterdir()) for came in lying(entry)]
             tally = self._loading(
                 context, feed.name, found, channel="dropbox", spool=self._loading.spool()
             )
@@ -138,6 +154,21 @@ class Dropbox:
                 file.writelines(pieces)
 
 
+@contextmanager
+def _tried_again(agency: str) -> Iterator[None]:
+    """Where the disk or the hub can't now: the files stay, and the next look tries them again."""
+    try:
+        yield
+    except (OSError, Unavailable) as error:
+        log.warning("dropbox.waits", agency=agency, error=type(error).__name__)
+
+
+def _refuse(agency: str, feed: Path, fault: Exception) -> None:
+    log.error("dropbox.fault", agency=agency, **logs.about(fault))
+    if (feed / TAKEN).is_dir():
+        _move(feed / TAKEN, feed / REFUSED, {"refused": _FAULT})
+
+
 def _entries(feed: Path) -> list[Path]:
     """What lies in a folder and isn't ours, nor still on its way."""
     names = (each for each in sorted(feed.iterdir()) if each.name not in (DONE, REFUSED))
@@ -147,7 +178,7 @@ def _entries(feed: Path) -> list[Path]:
 def _looked(feed: Path, entries: list[Path]) -> Iterator[tuple[str, int, int]]:
     for entry in entries:
         for path in sorted(entry.rglob("*")) if entry.is_dir() else (entry,):
-            status = path.stat()
+            status = path.stat() if path.exists() else path.lstat()  # a link that leads nowhere
             # What has such a name changes its name when it is whole: until then nothing is.
             way = -1 if path.name.endswith(_WAY) else status.st_size
             at = datetime.now(UTC).microsecond if way < 0 else status.st_mtime_ns

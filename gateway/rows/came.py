@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,16 @@ def gathered(feed: Feed, found: Iterable[Came], spool: Path, limit: int) -> list
 def lying(path: Path) -> Iterator[Came]:
     """A file, or the files of a folder. Raises ParseError where there is none."""
     if path.is_dir():
-        yield from (Came(one.name, one) for one in sorted(path.iterdir()) if _is_one(one))
+        yield from (Came(_name(one), one) for one in sorted(path.iterdir()) if _is_one(one))
     elif path.is_file():
-        yield Came(path.name, path)
+        yield Came(_name(path), path)
     else:
-        raise ParseError("no such file", place=path.name)
+        raise ParseError("no such file", place=_name(path))
+
+
+def _name(path: Path) -> str:
+    """What a file is called; a byte that is no UTF-8, which no database takes, as ``\\xe9``."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 def _is_one(path: Path) -> bool:

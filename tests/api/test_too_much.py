@@ -141,3 +141,18 @@ def test_a_client_that_leaves_gives_its_place_back(
         assert (limits.in_hand, limits.held) == (0, 0)
 
     asyncio.run(run())
+
+
+def test_a_batch_leaves_its_place_once_whatever_doors_it_asks_at(
+    entered: Callable[..., tuple[httpx.AsyncClient, Limits]],
+) -> None:
+    client, limits = entered("asker")
+    entries = [{"request": {"method": "GET", "url": url}} for url in ("metadata", "?_type=Task")]
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": entries * 3}
+
+    async def run() -> None:
+        answered = (await client.post("/fhir", json=batch)).json()["entry"]
+        assert [each["response"]["status"] for each in answered] == ["200 OK"] * 6
+        assert (limits.in_hand, limits.held) == (0, 0)
+
+    asyncio.run(run())

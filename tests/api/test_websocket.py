@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from gateway.api import websocket
 from gateway.app import Gateway
 from gateway.fhir.notification import CONTENT
 from gateway.settings import Settings
@@ -147,6 +149,31 @@ def test_who_has_no_good_token_is_shut_out(tmp_path: Path) -> None:
         key = gateway.pipeline.members.add_key("other")
         other = Client(session, f"http://127.0.0.1:{gateway.port}/fhir", key)
         await other.call("GET", f"Subscription/{made['id']}/$get-ws-binding-token", good=404)
+
+    play(tmp_path, scene)
+
+
+def test_a_revoked_key_s_tokens_and_sockets_are_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "AGAIN", 0.05)
+
+    async def scene(gateway: Gateway, session: aiohttp.ClientSession, client: Client) -> None:
+        made = await client.call("POST", "Subscription", subscription())
+        token, url = await client.token(made["id"])
+        async with session.ws_connect(url) as socket:
+            await socket.send_str(f"bind-with-token {token}")
+            assert await said(socket) == ("handshake", [])
+            await asyncio.sleep(0.2)
+            assert not socket.closed
+            members = gateway.pipeline.members
+            members.revoke_key(members.listed_keys()[0].key.id)
+            message = await socket.receive(timeout=PATIENCE)
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1008)
+        async with session.ws_connect(url) as socket:
+            await socket.send_str(f"bind-with-token {token}")
+            assert (await socket.receive(timeout=PATIENCE)).data == 1008
+        await client.call("GET", "Task", good=401)
 
     play(tmp_path, scene)
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from gateway import settings
 from gateway.__main__ import cli
+from gateway.errors import SettingError, Unauthenticated
 from gateway.members import KEEPER
 from gateway.model import HUB, Receipt
 from gateway.pipeline import NOBODY, Pipeline
@@ -70,6 +71,28 @@ def test_members_are_added_and_get_keys(pipeline: Pipeline, data: Path) -> None:
         secret = run("key", "create", *words).stdout.split()[-1]
         context = pipeline.authenticate(secret)
         assert (context.agency, context.admin) == (bearer, bearer == HUB)
+
+
+def test_a_key_is_listed_without_its_secret_and_revoked(pipeline: Pipeline) -> None:
+    secret = run("key", "create", "other").stdout.split()[-1]
+    kept = run("key", "create", "other", "--scope", "system/Task.r").stdout.split()[-1]
+    listed = run("key", "list").stdout
+    rows = [line.split("\t") for line in listed.splitlines()]
+    assert [row[:3] for row in rows] == [
+        [secret.split("_")[1], "other", "system/*.cruds"],
+        [kept.split("_")[1], "other", "system/Task.r"],
+    ]
+    assert secret.split("_")[2] not in listed
+    assert pipeline.authenticate(kept).agency == "other"
+    assert run("key", "revoke", rows[0][0]).exit_code == 0
+    with pytest.raises(Unauthenticated):
+        pipeline.authenticate(secret)
+    assert pipeline.authenticate(kept).agency == "other"
+    again = run("key", "revoke", rows[0][0])
+    assert isinstance(again.exception, SettingError)
+    with pipeline._hub.read() as reader:
+        noted = [(each.action, each.target) for each in reader.audited()]
+    assert noted == [("revoke-key", rows[0][0])]
 
 
 def test_it_lists_what_failed_without_a_value(pipeline: Pipeline) -> None:

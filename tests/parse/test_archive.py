@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import tracemalloc
 import zipfile
@@ -82,6 +83,26 @@ def test_a_zip_in_a_zip_a_link_and_two_of_one_name_are_refused(tmp_path: Path) -
         list(unpack("x", packed(tmp_path, {"a": b"/etc"}, attributes=0o120777 << 16), tmp_path, 9))
     with pytest.raises(ParseError, match="one name"):
         list(unpack("x", packed(tmp_path, {"a/x.csv": b"", "b/X.csv": b""}), tmp_path, 9))
+
+
+@pytest.mark.parametrize(
+    "codec", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_member_that_is_broken_says_so_whatever_packed_it(tmp_path: Path, codec: int) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", codec) as made:
+        made.writestr("a.csv", bytes(range(256)) * 4)
+    whole = path.read_bytes()
+    start, end = whole.index(b"a.csv") + 5, whole.rindex(b"PK\x01\x02")
+    for at in range(start, end, 5):
+        raw = bytearray(whole)
+        raw[at] ^= 0x5A
+        path.write_bytes(raw)
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        with contextlib.suppress(ParseError):  # else it wasn't in what is read
+            (found,) = unpack("x.zip", path, folder, 2**20)
+            assert found.read_bytes() == bytes(range(256)) * 4
 
 
 def test_what_is_no_zip_or_broken_says_so(tmp_path: Path) -> None:

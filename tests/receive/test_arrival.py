@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
+from weakref import ReferenceType, ref
 
 import pytest
 
@@ -14,7 +17,7 @@ from gateway import background
 from gateway.errors import NotFound
 from gateway.exchange.searching import Search
 from gateway.members import KEEPER
-from gateway.model import Context, Message
+from gateway.model import Acknowledge, Context, Message, Receipt
 from gateway.pipeline import Pipeline
 from gateway.receive.arrival import accept_from, as_message, window
 from gateway.receive.framing import Deframer, frame
@@ -260,6 +263,37 @@ def test_a_batch_whose_count_lies_is_refused_whole_and_kept_raw(pipeline: Pipeli
     (kept,) = pipeline.failed_messages(CLINIC)
     assert (kept.message.raw, kept.place, kept.stage) == (raw, "BTS-1", "receive")
     assert not pipeline.search(CLINIC, Search("Patient", [])).page.entries
+
+
+def test_a_batch_of_nobody_s_is_refused_and_kept_as_one(pipeline: Pipeline) -> None:
+    raw = BHS + adt(id="1") + adt(id="2") + b"BTS|2\r"
+    (answer,) = asked(pipeline, raw, agency="nobody")
+    assert [field(answer, "MSA", 1), field(answer, "MSA", 2)] == ["AR", "B1"]
+    assert field(answer, "ERR", 2) == "MSH^1^4"
+    (kept,) = pipeline.failed_messages(KEEPER)
+    assert (kept.message.raw, kept.place) == (raw, "MSH-4")
+
+
+@pytest.mark.parametrize("mrn", [GOOD, BAD])
+def test_of_a_batch_no_more_is_in_memory_than_of_a_connection(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, mrn: str
+) -> None:
+    receipts: list[ReferenceType[Future[Receipt]]] = []
+    real, alive = Pipeline.accept, 0
+
+    def accept(self: Pipeline, message: Message, acknowledge: Acknowledge) -> Future[Receipt]:
+        nonlocal alive
+        receipt = real(self, message, acknowledge)
+        receipts.append(ref(receipt))
+        if len(receipts) == 100:
+            gc.collect()
+            alive = sum(each() is not None for each in receipts)
+        return receipt
+
+    monkeypatch.setattr(Pipeline, "accept", accept)
+    asked(pipeline, BHS + b"".join(adt(mrn=mrn) for _ in range(100)) + b"BTS|100\r")
+    assert len(receipts) == 100
+    assert 0 < alive <= 2 * window(pipeline) + 2  # those of the group that was just told, too
 
 
 def test_a_header_alone_is_refused(pipeline: Pipeline) -> None:

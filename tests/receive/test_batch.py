@@ -68,6 +68,21 @@ def test_an_envelope_that_disagrees_with_what_came_is_refused_at_its_place(
     assert refused.value.acknowledgement == "AR"
 
 
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [(BHS + b"MSH|\r" * 1001, "MSH"), (FHS + (BHS[:4] + b"\rBTS|0\r") * 1001, "BHS")],
+)
+def test_a_batch_of_bare_names_is_refused(raw: bytes, place: str) -> None:
+    with pytest.raises(ReceiveError) as refused:
+        divide(raw)
+    assert refused.value.place == place
+
+
+def test_a_batch_may_be_of_as_many_messages_as_there_are() -> None:
+    raw = BHS + (ONE + b"NTE|1||" + b"x" * 40 + b"\r") * 5000 + b"BTS|5000\r"
+    assert len(divide(raw).messages) == 5000
+
+
 def test_the_header_says_whose_it_is() -> None:
     head = peek(FHS + BHS + ONE)
     assert (head.application, head.facility, head.control_id) == ("EHR", "CLINIC", "B1")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -118,6 +120,73 @@ def test_what_a_crash_left_taken_is_loaded_at_the_next_start(box: Path, watcher:
     (box / ".taken" / "clients.csv").write_bytes(table(CLIENTS, client("1")))
     assert watcher.look() == 1
     assert only(box / "done").joinpath("clients.csv").exists()
+
+
+def test_a_name_that_is_no_utf_8_is_told_by_its_bytes(box: Path, watcher: Dropbox) -> None:
+    Path(os.fsdecode(os.fsencode(box) + b"/B\xe9r.csv")).write_bytes(table(CLIENTS, client("1")))
+    assert [watcher.look(), watcher.look()] == [0, 1]
+    told = json.loads((only(box / "refused") / "summary.json").read_text())
+    assert "B\\xe9r.csv" in json.dumps(told, ensure_ascii=False).replace("\\\\", "\\")
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def bzipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as made:
+        made.writestr("clients.csv", table(CLIENTS, client("1")))
+    start = path.read_bytes().index(b"clients.csv") + len("clients.csv")
+    raw = bytearray(path.read_bytes())
+    raw[start] ^= 0x5A
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("made", [pipe, dangling, bzipped])
+def test_what_is_no_file_is_refused_and_holds_up_nobody(
+    box: Path, pipeline: Pipeline, tmp_path: Path, made: Callable[[Path], None]
+) -> None:
+    watcher = Dropbox(pipeline.loading, lambda: ["another", "harbor"], tmp_path / "box", 0.01)
+    first = tmp_path / "box" / "another" / "shelter"
+    first.mkdir(parents=True)
+    pipeline.members.add("another", None, "Another")
+    made(first / "x.zip")
+    (box / "clients.csv").write_bytes(table(CLIENTS, client("1")))
+    assert [watcher.look(), watcher.look()] == [0, 2]
+    assert (only(first / "refused") / "summary.json").exists()
+    assert only(box / "done").joinpath("clients.csv").exists()
+
+
+def test_a_fault_of_ours_is_on_record_and_holds_up_nobody(
+    box: Path, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("Rivera")
+
+    watcher = Dropbox(pipeline.loading, lambda: ["harbor"], tmp_path / "box", 0.01)
+    monkeypatch.setattr(type(pipeline.loading), "__call__", broken)
+    (box / "clients.csv").write_bytes(table(CLIENTS, client("1")))
+    assert [watcher.look(), watcher.look(), watcher.look()] == [0, 1, 0]
+    told = json.loads((only(box / "refused") / "summary.json").read_text())
+    assert told == {"refused": "the gateway failed; its log says where"}
+
+
+def test_a_folder_that_cant_be_moved_now_is_tried_again_and_holds_up_nobody(
+    box: Path, watcher: Dropbox
+) -> None:
+    (box.parent / "other").mkdir()
+    (box.parent / "other" / "done").write_bytes(b"")  # no folder: nothing can be moved there
+    (box.parent / "other" / "refused").write_bytes(b"")
+    (box.parent / "other" / "x.csv").write_bytes(b"a\n1\n")
+    (box / "clients.csv").write_bytes(table(CLIENTS, client("1")))
+    assert [watcher.look(), watcher.look()] == [0, 1]
+    assert only(box / "done").joinpath("clients.csv").exists()
+    (box.parent / "other" / "refused").unlink()
+    assert watcher.look() == 1
 
 
 def test_it_watches_by_itself(box: Path, watcher: Dropbox) -> None:
