@@ -15,7 +15,7 @@ from typing import Final
 
 from gateway.close.business import as_sdoh
 from gateway.close.loop import keep_notes
-from gateway.close.transitions import check_move, check_reason, stored_form
+from gateway.close.transitions import check_move, check_reason, labelled, stored_form
 from gateway.coordination import flow, following
 from gateway.coordination.flow import Owned
 from gateway.coordination.nouns import (
@@ -29,7 +29,7 @@ from gateway.fhir import gates
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, Members
 from gateway.model import HUB, Context, Reference, Resource, Stored
-from gateway.protect.grants import grants_back, grants_for
+from gateway.protect.grants import UNSERVED, grants_back
 from gateway.route.timing import Timing
 from gateway.store import Timer, Transaction
 
@@ -49,6 +49,7 @@ def check(
     if _is_record(members, context, current, task):
         check_reason(current, task)
         return task
+    task = labelled(current, task, context.organization)
     check_move(current, task, context.organization)
     return _placed(members, context, current, task)
 
@@ -71,29 +72,22 @@ def settle(
     _seek(tx, timing, before, task, stored, now, answers=answers)
     if performer is None or performer == requester:
         return
-    _share(tx, task, requester, performer)
+    flow.share(tx, task, Owned(tx, requester), performer)
+    for grant in grants_back(task, Owned(tx, performer), requester):
+        tx.grant(grant)
     if task["status"] == "completed":
         _end_request(tx, members, requester, task)
 
 
 def resettle(tx: Transaction, members: Members, request: Reference) -> None:
-    """A ServiceRequest changed: what it refers to now is granted for each Task that asks for it."""
+    """A ServiceRequest changed: what it refers to now is granted for each open Task that asks."""
     following.renew(tx, request)
     query = parse_query("Task", [("focus", request), ("_count", "100")])
     for stored in tx.search(KEEPER, query).entries:
         task = tx.content(stored.reference) or {}
         performer = _performer(members, task)
         if performer not in (None, stored.owner) and stored.owner != HUB:
-            _share(tx, task, stored.owner, str(performer))
-
-
-def _share(tx: Transaction, task: Resource, requester: str, performer: str) -> None:
-    """Who is asked may read what it needs, and who asks what came of it."""
-    if task["status"] != "draft":
-        for grant in grants_for(task, Owned(tx, requester), performer):
-            tx.grant(grant)
-    for grant in grants_back(task, Owned(tx, performer), requester):
-        tx.grant(grant)
+            flow.share(tx, task, Owned(tx, stored.owner), str(performer))
 
 
 def _placed(
@@ -183,6 +177,8 @@ def _settle_own(
             flow.grant(tx, task, pursuits[0].requester, performer)
         for grant in grants_back(task, Owned(tx, performer), HUB):
             tx.grant(grant)
+    elif performer is not None and task["status"] in UNSERVED:
+        tx.withdraw(f"Task/{task['id']}", performer)
     following.follow(tx, members, timing, task, now)
     if hop is not None:
         parent = tx.content(f"Task/{hop.parent}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from gateway.admission import merging, referral
+from gateway.admission import merging, naming, referral
 from gateway.coordination import waitlist
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.subscription import CHANNELS, subscriber
@@ -33,7 +33,7 @@ from gateway.store import Prepared, Transaction, Written
 class Change:
     """A resource to write, its id set; ``place`` is its own in what was sent ("" when alone).
 
-    ``said`` is the time that the message bears that says so.
+    ``said`` is the time that the message bears that says so; ``minted``: its id is the hub's own.
     """
 
     resource: ValidResource
@@ -42,6 +42,7 @@ class Change:
     place: str = ""
     prepared: Prepared | None = None
     said: datetime | None = None
+    minted: bool = False
 
     @property
     def type(self) -> str:
@@ -89,6 +90,8 @@ def admit(
     before: dict[Reference, Resource | None] = {}
     written = []
     for reference, change in named:
+        if not (trusted or change.minted or change.interaction == "create"):
+            naming.check(tx, context, reference, change.place or None)
         _check_version(tx, context, reference, change)
         judged = not trusted or change.type in CHECKS or change.type in SETTLES
         before[reference] = tx.content(reference) if judged else None

@@ -233,7 +233,8 @@ INTERACTIONS: Final = (
         Docs(
             "FHIR",
             "Update",
-            "Replaces the resource; creates it where the id is free. A Task is moved so: send it "
+            "Replaces the resource; creates it where the id is free. A UUID of version 5 is the "
+            "gateway's to give: 404 where you see nothing under it. A Task is moved so: send it "
             "whole, with its new status, and `If-Match`.",
             parameters=("resource_type", "id", *_GUARDS, "prefer_return"),
             request={FHIR: {"Task": examples.ACCEPTED}},

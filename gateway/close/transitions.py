@@ -87,6 +87,21 @@ def stored_form(task: Resource) -> Resource:
     return {**task, "status": "requested", "businessStatus": task.get("businessStatus", said)}
 
 
+def labelled(current: Resource | None, proposed: Resource, mover: Reference) -> Resource:
+    """The Task under the security labels that its requester gave it, whoever sends it back.
+
+    Many clients send no meta, so what is left out is carried forward. Raises Denied where anybody
+    but the requester says others.
+    """
+    if current is None or mover == _reference(current, "requester"):
+        return proposed
+    meta = proposed.get("meta") or {}
+    ours, theirs = (current.get("meta") or {}).get("security"), meta.get("security")
+    if theirs is not None and _labels(theirs) != _labels(ours):
+        raise Denied("only the requester labels a referral", place="Task.meta.security")
+    return {**proposed, "meta": {**meta, "security": ours}} if ours else proposed
+
+
 def check_move(
     current: Resource | None,
     proposed: Resource,
@@ -195,6 +210,10 @@ def _check_reason(proposed: Resource, status: str, before: object) -> None:
         raise InvalidResource(
             "a reason in words is required here", place="Task.statusReason.text", code="required"
         )
+
+
+def _labels(codings: list[Any] | None) -> set[tuple[Any, Any]]:
+    return {(each.get("system"), each.get("code")) for each in codings or []}
 
 
 def _reference(task: Resource, element: str) -> str | None:

@@ -30,13 +30,10 @@ from gateway.fhir import codes, gates
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, Members
 from gateway.model import HUB, Context, Grant, Reference, Resource
-from gateway.protect.grants import grants_back, grants_for
+from gateway.protect.grants import OPEN, UNSERVED, grants_back, grants_for
 from gateway.route.facts import Decision
 from gateway.route.timing import Timing
 from gateway.store import LIVE, Hop, Pursuit, Timer, Transaction
-
-OPEN: Final = frozenset({"requested", "accepted", "in-progress", "on-hold"})
-"""The statuses of a Task that isn't over."""
 
 _NOBODY: Final = "no agency is left that could be asked"
 _CAPPED: Final = "as many agencies as may be were asked"
@@ -225,8 +222,20 @@ def tell(
 
 def grant(tx: Transaction, task: Resource, requester: str, agency: str) -> None:
     """Give an agency what it needs of a child Task: what is the hub's own, or the asker's."""
-    for each in grants_for(task, Owned(tx, HUB, requester), agency):
-        tx.grant(each)
+    share(tx, task, Owned(tx, HUB, requester), agency)
+
+
+def share(tx: Transaction, task: Resource, owned: Owned, agency: str) -> None:
+    """Whoever is asked may read what it needs until the Task is over.
+
+    Then nothing is added. Whoever served may read on; of one that nobody serves only the Task
+    itself stays.
+    """
+    if task["status"] in OPEN:
+        for each in grants_for(task, owned, agency):
+            tx.grant(each)
+    elif task["status"] in UNSERVED:
+        tx.withdraw(f"Task/{task['id']}", agency)
 
 
 def introduce(tx: Transaction) -> None:

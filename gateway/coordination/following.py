@@ -20,6 +20,7 @@ from gateway.errors import CloseError
 from gateway.fhir import gates
 from gateway.members import Members
 from gateway.model import HUB, Reference, Resource
+from gateway.protect.grants import OPEN
 from gateway.route import capacity
 from gateway.route.timing import Timing
 from gateway.store import LIVE, Hop, Pursuit, Timer, Transaction
@@ -111,10 +112,11 @@ def cancel(tx: Transaction, hop: Hop, state: State, why: Resource, now: datetime
     tx.asked(replace(hop, state=state))
     tx.unset_timer(hop.task)
     task = tx.content(f"Task/{hop.task}")
-    if task is None or task["status"] not in flow.OPEN:
+    if task is None or task["status"] not in OPEN:
         return
     ended = {**task, "status": "cancelled", "statusReason": why, "lastModified": instant(now)}
     tx.put(GATEWAY, gates.check(ended, models=False), interaction="update")
+    tx.withdraw(f"Task/{hop.task}", hop.agency)
     _end_request(tx, task, "revoked")
 
 

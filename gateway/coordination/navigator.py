@@ -71,6 +71,7 @@ def dismiss(tx: Transaction, pursuit: Pursuit, now: datetime) -> None:
         "lastModified": instant(now),
     }
     tx.put(GATEWAY, gates.check(ended, models=False), interaction="update")
+    tx.withdraw(f"Task/{task['id']}", target(task, "owner").removeprefix("Organization/"))
 
 
 def chosen(members: Members, task: Resource) -> str | None:

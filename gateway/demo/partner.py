@@ -95,7 +95,7 @@ class Partner:
 
     async def referred(self, number: str) -> Referral:
         """Wait to be notified of the referral, then fetch it: Task, ServiceRequest, Patient."""
-        task, request = await self._notified(number, "requested")
+        task, request = await self._notified(number)
         self._story.tell(HUB, self.name, f"knocks: a Task is requested (referral {number})")
         patient = await self._fhir.read(request["subject"]["reference"])
         reason = await self._fhir.read(request["reasonReference"][0]["reference"])
@@ -104,9 +104,15 @@ class Partner:
         self._story.tell(self.name, HUB, f"GETs Task, ServiceRequest, Patient, Condition: {seen}")
         return referral
 
-    async def cancelled(self, number: str) -> None:
-        """Wait to be notified that the referral was cancelled."""
-        await self._notified(number, "cancelled")
+    async def cancelled(self, referral: Referral) -> None:
+        """Wait to be notified of a cancellation: the Task is all that is left to see."""
+        task, number = str(referral.task["id"]), referral.number
+        what = f"a notification of referral {number} (cancelled) to {self.name}"
+        async with expecting(what):
+            while True:
+                await self._knocks.take(what, lambda path: path == "/cancelled")
+                if (await self._fhir.read(f"Task/{task}"))["status"] == "cancelled":
+                    break
         self._story.tell(HUB, self.name, f"knocks: referral {number} is cancelled")
 
     async def move(
@@ -197,18 +203,18 @@ class Partner:
                 else:
                     return
 
-    async def _notified(self, number: str, status: str) -> tuple[Json, Json]:
-        """Wait for knocks at the door of that status until the referral is behind one."""
-        what = f"a notification of referral {number} ({status}) to {self.name}"
+    async def _notified(self, number: str) -> tuple[Json, Json]:
+        """Wait for knocks of what is requested until the referral is behind one."""
+        what = f"a notification of referral {number} (requested) to {self.name}"
         async with expecting(what):
             while True:
-                await self._knocks.take(what, lambda path: path == f"/{status}")
-                found = await self._find(number, status)
+                await self._knocks.take(what, lambda path: path == "/requested")
+                found = await self._find(number)
                 if found is not None:
                     return found
 
-    async def _find(self, number: str, status: str) -> tuple[Json, Json] | None:
-        for task in await self._fhir.search(f"Task?owner=Organization/{self.id}&status={status}"):
+    async def _find(self, number: str) -> tuple[Json, Json] | None:
+        for task in await self._fhir.search(f"Task?owner=Organization/{self.id}&status=requested"):
             request = await self._fhir.read(task["focus"]["reference"])
             if number in (each.get("value") for each in request.get("identifier", [])):
                 return task, request

@@ -101,9 +101,9 @@ async def shelter_is_full(cast: Cast, person: Person) -> Loop:
 async def clinic_cancels(cast: Cast, person: Person) -> Loop:
     """A clinic takes its referral back after the food bank accepted it."""
     asked = await refer(cast, cast.general, cast.food_bank, FOOD, person)
-    _, how = await accepted(asked)
+    referral, how = await accepted(asked)
     await asked.clinic.send(f"REF^I14 cancels {asked.number}", templates.CANCEL, asked.values)
-    await asked.partner.cancelled(asked.number)
+    await asked.partner.cancelled(referral)
     await asked.clinic.hear(
         f"RRI^I14 that answers the cancellation of {asked.number}",
         lambda heard: (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
+from gateway.admission import naming
 from gateway.errors import (
     Conflict,
     GatewayError,
@@ -61,6 +62,8 @@ def aim(tx: Transaction, context: Context, request: Request) -> Aim:
     if request.criteria is None:
         if request.method == "POST":
             return Aim(_under(request, str(uuid4())))
+        if request.if_free:
+            naming.check(tx, context, request.reference, request.at("url") or None)
         if request.if_free and tx.version(request.reference) is not None:
             raise _failed(request, "there is one", "ifNoneMatch")
         if request.if_match == ANY:
@@ -75,7 +78,7 @@ def aim(tx: Transaction, context: Context, request: Request) -> Aim:
         raise _failed(request, SEVERAL, where)
     if found:
         return _aim_at(request, found[0])
-    return _aim_at_none(tx, request)
+    return _aim_at_none(tx, context, request)
 
 
 def _there(tx: Transaction, context: Context, request: Request) -> Request:
@@ -100,15 +103,17 @@ def _aim_at(request: Request, found: Stored) -> Aim:
     return Aim(_under(request, found.id))
 
 
-def _aim_at_none(tx: Transaction, request: Request) -> Aim:
+def _aim_at_none(tx: Transaction, context: Context, request: Request) -> Aim:
     if request.method == "PATCH":
         raise NotFound("nothing matches", place=request.at("url") or request.type)
     if request.method == "DELETE":
         return Aim(request)
     tx.take_turn(f"{request.type} {sorted(request.criteria or ())}")
     given = (request.resource or {}).get("id") if request.method == "PUT" else None
+    place = f"{request.place}.resource.id" if request.place else f"{request.type}.id"
+    if given is not None:
+        naming.check(tx, context, f"{request.type}/{given}", place)
     if given is not None and tx.version(f"{request.type}/{given}") is not None:
-        place = f"{request.place}.resource.id" if request.place else f"{request.type}.id"
         raise Conflict("the id is that of another resource", place=place)
     if request.if_match is not None:
         raise _failed(request, "there is none", "ifMatch")

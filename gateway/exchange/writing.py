@@ -346,14 +346,18 @@ def _change(tx: Transaction, context: Context, request: Request) -> Change:
 def _patched(tx: Transaction, context: Context, request: Request) -> Resource:
     """What a patch makes of the current version, once it is R4 again and still the same one."""
     assert request.patch is not None
-    tx.check_right(context, request.reference)
+    nothing = NotFound("no such resource", place=request.at("url") or request.type)
+    try:
+        tx.check_right(context, request.reference)
+    except NotFound:
+        raise nothing from None  # what the caller can't see is told like what isn't there
     current = tx.content(request.reference)
     if current is not None and request.if_match not in (None, tx.version(request.reference)):
         # Before the patch is tried: its maker had another version in mind.
         place = request.at("ifMatch") or "If-Match"
         raise PreconditionFailed("another version is current", place=place)
     if current is None:
-        raise NotFound("no such resource", place=request.at("url") or request.type)
+        raise nothing
     try:
         made = gates.check(request.patch(current), type=request.type)
         if made.get("id") != request.id:

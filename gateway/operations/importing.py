@@ -197,9 +197,10 @@ def _change(job: Job, line: Line) -> Change:
     resource = gates.check(json.loads(raw))
     for letter in ("c", "u"):
         scopes.require(job.context, resource["resourceType"], letter)
-    if "id" not in resource:
+    minted = "id" not in resource
+    if minted:
         resource = ValidResource({**resource, "id": str(uuid5(UUID(job.id), str(number)))})
-    return Change(resource)
+    return Change(resource, minted=minted)
 
 
 def _outcome(number: int, error: GatewayError) -> bytes:

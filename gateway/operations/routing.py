@@ -7,6 +7,7 @@ administrator's. ``$capacity`` is a service's own word on its room: the one-tap 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -16,16 +17,17 @@ from typing import Any
 from gateway import routing
 from gateway.admission.rules import Change, Hall, admit
 from gateway.coordination import flow
-from gateway.coordination.nouns import parts
-from gateway.errors import Denied
+from gateway.coordination.nouns import named, parts, target
+from gateway.errors import Denied, Gone, NotFound
 from gateway.fhir import gates, json
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER
-from gateway.model import Context, Reference, Stored
+from gateway.model import Context, Reference, Resource, Stored
 from gateway.operations.everything import Note
 from gateway.protect import scopes
 from gateway.route import Decision, capacity
 from gateway.route.decision import Told, discreet, told
+from gateway.route.directory import performers
 from gateway.route.facts import Room
 from gateway.store import Hub, Reader, Transaction, Written
 
@@ -56,8 +58,10 @@ class Routing:
         """What would be decided now. Raises Denied, NotFound, Gone."""
         with self._hub.read() as reader:
             stored = _own(reader, context, id)
+            hidden = self._hidden(reader, context, stored)
+            members, request = self._hall.members, stored.reference
             decisions = tuple(
-                _shown(routing.explain(reader, self._hall.members, stored.reference, asked, **more))
+                _shown(routing.explain(reader, members, request, asked, **more), hidden)
                 for asked, more in self._parts(reader, stored)
             )
         self._note(context, "route", [stored])
@@ -73,10 +77,11 @@ class Routing:
             scopes.require(context, "Task", "c")
             stored = _own(tx, context, id)
             members, timing = self._hall.members, self._hall.timing
+            hidden = self._hidden(tx, context, stored)
             decisions, task = [], ""
             for asked, more in self._parts(tx, stored):
                 decision = routing.route(tx, members, stored.reference, asked, **more)
-                decisions.append(_shown(decision))
+                decisions.append(_shown(decision, hidden))
                 part = more["category"]
                 task = flow.send(tx, members, timing, stored.reference, decision, part=part)
             tx.audit(context, "route", stored.reference)
@@ -89,8 +94,9 @@ class Routing:
         with self._hub.read() as reader:
             stored = _own(reader, context, id)
             kept = reader.decisions(context, id)
+            hidden = self._hidden(reader, context, stored)
         self._note(context, "decisions", [stored])
-        return [discreet(json.loads(each.body)) for each in kept]
+        return [discreet(json.loads(each.body), hidden) for each in kept]
 
     def tell(
         self, context: Context, id: str, room: Room, *, free: int | None, notes: str
@@ -110,6 +116,21 @@ class Routing:
             return written
 
         return self._submit(unit)
+
+    def _hidden(self, reader: Reader, context: Context, stored: Stored) -> frozenset[str]:
+        """The victim service providers that the caller didn't name: that one was found or asked
+        is between the hub and them, as in ``closing``."""
+        members = self._hall.members
+        if context.admin or not members.confidential:
+            return frozenset()
+        request = json.loads(stored.body)
+        resources = _referred(reader, context, request.get("performer") or [])
+        known = set(performers(members.directory, request, resources))
+        for id in _tasks(reader, stored.reference):
+            task = json.loads(reader.read(KEEPER, "Task", id).body)
+            for reference in (target(task, "owner"), named(task)):
+                known.add(members.directory.by_reference(reference) or "")
+        return members.confidential - known
 
     def _parts(self, reader: Reader, stored: Stored) -> list[tuple[list[str], dict[str, Any]]]:
         """Each need that is sought apart: who was asked about it, and what ``routing`` is told."""
@@ -138,5 +159,18 @@ def _tasks(reader: Reader, request: Reference) -> list[str]:
     return [each.id for each in reader.search(KEEPER, query).entries]
 
 
-def _shown(decision: Decision) -> Told:
-    return discreet(told(decision))
+def _referred(
+    reader: Reader, context: Context, links: Sequence[Resource]
+) -> dict[Reference, Resource]:
+    """What is referred to, of what the caller sees."""
+    found: dict[Reference, Resource] = {}
+    for link in links:
+        reference = str(link.get("reference") or "")
+        type_, _, id_ = reference.partition("/")
+        with contextlib.suppress(NotFound, Gone):
+            found[reference] = json.loads(reader.read(context, type_, id_).body)
+    return found
+
+
+def _shown(decision: Decision, hidden: frozenset[str]) -> Told:
+    return discreet(told(decision), hidden)

@@ -13,6 +13,11 @@ from gateway.model import Grant, Reference, Resource
 
 STAFF: Final = frozenset({"Practitioner", "PractitionerRole", "Organization"})
 ANY: Final[frozenset[str]] = frozenset()
+OPEN: Final = frozenset({"requested", "accepted", "in-progress", "on-hold"})
+"""The statuses of a Task that isn't over: what it refers to then is granted."""
+
+UNSERVED: Final = frozenset({"rejected", "cancelled", "failed", "entered-in-error"})
+"""The statuses of a Task that nobody serves any more: its performer keeps the Task alone."""
 
 Links = tuple[tuple[str, frozenset[str]], ...]
 """Elements to follow, as dotted paths, and the types that count there (``ANY``: all)."""

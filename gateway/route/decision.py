@@ -5,10 +5,12 @@ It holds no more of the person than its findings say, which have none of their v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from gateway.route.facts import Decision, Finding, Verdict
+
+UNTOLD: Final = "which agency that is isn't told"
 
 Told = Mapping[str, Any]
 """A Decision as it is kept: JSON."""
@@ -32,9 +34,17 @@ def told(decision: Decision) -> dict[str, Any]:
     }
 
 
-def discreet(decision: Told) -> dict[str, Any]:
-    """The same for others than the hub: what is between an agency and the hub stays there."""
-    return {**decision, "candidates": [_discreet(each) for each in decision["candidates"]]}
+def discreet(decision: Told, hidden: Collection[str]) -> dict[str, Any]:
+    """The same for others than the hub: what is between an agency and the hub stays there.
+
+    Of the ``hidden`` agencies nothing is told, whether chosen or not: one that were left out only
+    where it is chosen would be known by that.
+    """
+    shown = [each for each in decision["candidates"] if each["agency"] not in hidden]
+    out = {**decision, "candidates": [_discreet(each) for each in shown]}
+    out["asked"] = [each for each in decision["asked"] if each not in hidden]
+    untold = {"chosen": None, "agency": None, "why": UNTOLD}
+    return {**out, **untold} if decision["agency"] in hidden else out
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from gateway.fhir.least import national
 from gateway.fhir.references import references
 from gateway.model import Reference, Resource
 
@@ -26,9 +27,6 @@ REASONS: Final = frozenset({"Condition", "Observation", "Consent", "Goal"})
 _ALWAYS: Final = frozenset({"resourceType", "id", "meta", "implicitRules"})
 _NAMELESS: Final = frozenset({"ANON"})
 """Identifier types (HL7 table 0203) that are somebody's pseudonym."""
-
-_NUMBERS: Final = ("http://hl7.org/fhir/sid/", "urn:oid:2.16.840.1.113883.4.")
-"""Systems of numbers that offices give to people."""
 
 _OPEN: Final = frozenset({"contained", "text", "insurance", "sourceAttachment"})
 """Where a resource about a person would carry more of them than its own elements."""
@@ -67,7 +65,7 @@ def _of_person(resource: Resource) -> str:
 def _is_known(identifier: Resource) -> bool:
     """Whether a number is more than a pseudonym: of an office, or of a kind other than one."""
     kinds = {each.get("code") for each in (identifier.get("type") or {}).get("coding") or []}
-    return bool(kinds - _NAMELESS) or str(identifier.get("system") or "").startswith(_NUMBERS)
+    return bool(kinds - _NAMELESS) or national(identifier)
 
 
 def _about_person(resource: Resource) -> Iterator[str]:

@@ -20,6 +20,7 @@ from gateway.store import Transaction, Written
 
 _TOLD: Final = "a victim service provider's client goes under a pseudonym alone"
 _KEPT: Final = "what a victim service provider does for its clients stays with it"
+_WHO: Final = "what a victim service provider answers doesn't say who brought it about"
 _PLACE: Final = "nothing leads back to a victim service provider's place"
 
 _BROUGHT: Final = REASONS | PERSONS.keys() | {"ServiceRequest", "Provenance", "AuditEvent"}
@@ -35,6 +36,25 @@ _SENT: Final = REASONS | PERSONS.keys() | {"ServiceRequest"}
 """What of a referral's a victim service provider is given a right to, beside the Task."""
 
 _PLACES: Final = frozenset({"address", "coverageArea", "position", "valueAddress"})
+
+_RESULTS: Final = frozenset({"Observation", "Condition", "Goal"})
+"""What it may answer with beside how a referral stands: its asker reads that, and may not know
+whom the hub asked."""
+
+_DOERS: Final = frozenset(
+    {
+        "performer",
+        "asserter",
+        "recorder",
+        "expressedBy",
+        "authorReference",
+        "authorString",
+        "assigner",
+    }
+)
+_PROVIDERS: Final = frozenset(
+    {"Organization", "Practitioner", "PractitionerRole", "HealthcareService", "CareTeam", "Device"}
+)
 
 
 def check(before: Resource | None, proposed: Resource) -> None:
@@ -55,6 +75,8 @@ def check(before: Resource | None, proposed: Resource) -> None:
         raise RouteError(_TOLD, place=told)
     if place := next(_places(said), ""):
         raise RouteError(_PLACE, place=place)
+    if place := next(_doers(said), ""):
+        raise RouteError(_WHO, place=place)
 
 
 def hold(tx: Transaction, members: Members, written: Written) -> None:
@@ -131,15 +153,33 @@ def _places(resource: Resource) -> Iterator[str]:
     if resource["resourceType"] == "Location":
         yield "Location"
     yield from (place for place, to in references(resource) if to.startswith("Location/"))
-    yield from (f"{resource['resourceType']}.{each}" for each in _found(resource))
+    for each in _elements(resource):
+        if each in _PLACES or each.startswith("location"):
+            yield f"{resource['resourceType']}.{each}"
 
 
-def _found(node: Any) -> Iterator[str]:
+def _doers(resource: Resource) -> Iterator[str]:
+    """Where what is read as an outcome says, or refers to, who brought it about."""
+    type_ = resource["resourceType"]
+    if type_ == "Task":
+        outputs = {"resourceType": type_, "output": resource.get("output") or []}
+        told = references(outputs)
+        yield from (place for place, to in told if to.partition("/")[0] not in _RESULTS)
+    if type_ not in _RESULTS:
+        return
+    yield from (f"{type_}.{each}" for each in _elements(resource) if each in _DOERS)
+    if "source" in (resource.get("meta") or {}):
+        yield f"{type_}.meta.source"
+    found = references(resource)
+    yield from (place for place, to in found if not _PROVIDERS.isdisjoint(to.split("/")))
+
+
+def _elements(node: Any) -> Iterator[str]:
+    """The name of every element, however deep."""
     if isinstance(node, list):
         for each in node:
-            yield from _found(each)
+            yield from _elements(each)
     elif isinstance(node, dict):
         for element, value in node.items():
-            if element in _PLACES or element.startswith("location"):
-                yield element
-            yield from _found(value)
+            yield element
+            yield from _elements(value)

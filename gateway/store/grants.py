@@ -86,6 +86,25 @@ _REVOKE: Final = Statement(
     .where(grants.c.because == sa.bindparam("reason"), grants.c.revoked.is_(None))
     .values(revoked=sa.bindparam("at"))
 )
+_END: Final = Statement(
+    grants.update()
+    .where(
+        grants.c.because == sa.bindparam("reason"),
+        grants.c.resource == sa.bindparam("key"),
+        grants.c.revoked.is_(None),
+    )
+    .values(revoked=sa.bindparam("at"))
+)
+_WITHDRAW: Final = Statement(
+    grants.update()
+    .where(
+        grants.c.because == sa.bindparam("reason"),
+        grants.c.agency == sa.bindparam("of"),
+        grants.c.resource != sa.bindparam("key"),
+        grants.c.revoked.is_(None),
+    )
+    .values(revoked=sa.bindparam("at"))
+)
 
 
 class Granting(Heads):
@@ -116,6 +135,22 @@ class Granting(Heads):
     def revoke(self, because: Reference) -> int:
         """End every grant that was given for this reason, now. How many ended."""
         return self.link.run(_REVOKE, {"reason": because, "at": self.clock()})
+
+    def end(self, resource: Reference, because: Reference) -> int:
+        """End every right to a resource that was given for this reason, now. How many ended."""
+        head = self._head(resource)
+        if head is None:
+            return 0
+        return self.link.run(_END, {"reason": because, "key": head.key, "at": self.clock()})
+
+    def withdraw(self, because: Reference, agency: str) -> int:
+        """End an agency's grants for this reason, now, but not the one to the reason itself.
+
+        How many ended.
+        """
+        head = self._head(because)
+        values = {"reason": because, "of": agency, "key": head.key if head else -1}
+        return self.link.run(_WITHDRAW, {**values, "at": self.clock()})
 
     def _may_write(self, context: Context, head: Head) -> None:
         """Raise ``NotFound`` where the caller may not see it, ``Denied`` where only that."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import NotFound
 from gateway.exchange.searching import Search
 from gateway.model import Context, Receipt
 from gateway.pipeline import Pipeline
@@ -173,3 +174,60 @@ def test_a_final_result_is_not_made_preliminary_by_an_older_message(pipeline: Pi
     (report,) = found(pipeline, "DiagnosticReport")
     assert (observation["status"], report["status"]) == ("final", "final")
     assert observation["valueQuantity"]["value"] == 72
+
+
+def reads(pipeline: Pipeline, context: Context, id: str) -> bool:
+    try:
+        return bool(pipeline.read(context, "Patient", id))
+    except NotFound:
+        return False
+
+
+def unlink(pipeline: Pipeline, patient: Any) -> None:
+    """The clinic takes a wrong merge back."""
+    alone = {name: value for name, value in patient.items() if name != "link"} | {"active": True}
+    raw = json.dumps(alone).encode()
+    pipeline.update(CLINIC, "Patient", patient["id"], raw).result()
+
+
+def test_a_merge_that_is_undone_leaves_the_performer_no_right_to_the_other_person(
+    pipeline: Pipeline,
+) -> None:
+    send(pipeline, REFERRAL)
+    before = {each["id"] for each in found(pipeline, "Condition")}
+    send(pipeline, merged("202611200900"))
+    loser, heir = both(pipeline)
+    (task,) = found(pipeline, "Task", BANK)
+    accepted = json.dumps({**task, "status": "accepted"}).encode()
+    pipeline.update(BANK, "Task", task["id"], accepted).result()
+    assert reads(pipeline, BANK, heir["id"])
+    unlink(pipeline, loser)
+    assert not reads(pipeline, BANK, heir["id"])
+    assert reads(pipeline, BANK, loser["id"])
+    (task,) = found(pipeline, "Task", BANK)
+    assert task["for"]["reference"] == f"Patient/{loser['id']}"
+    moved = found(pipeline, "Condition", subject=f"Patient/{loser['id']}")
+    assert {each["id"] for each in moved} == before
+    done = json.dumps({**task, "status": "completed"}).encode()
+    pipeline.update(BANK, "Task", task["id"], done).result()
+    assert not reads(pipeline, BANK, heir["id"])
+
+
+def test_an_undone_merge_moves_back_only_what_it_moved(pipeline: Pipeline) -> None:
+    send(pipeline, REFERRAL)
+    send(pipeline, adt("A08", "202611200800", f"PID|1||{SURVIVOR}||Novak^Elena||19870322|F"))
+    loser, heir = (known(pipeline, each) for each in (LOSER.partition("^")[0], "99001"))
+    links = [{"entity": {"reference": f"Patient/{each['id']}"}} for each in (loser, heir)]
+    group = {"resourceType": "Group", "type": "person", "actual": True, "member": links}
+    own = {"resourceType": "Condition", "subject": links[1]["entity"]}
+    for type, each in (("Group", group), ("Condition", own)):
+        pipeline.create(CLINIC, type, json.dumps(each).encode()).result()
+    send(pipeline, merged("202611200900"))
+    unlink(pipeline, known(pipeline, LOSER.partition("^")[0]))
+    assert len(found(pipeline, "Condition", subject=f"Patient/{heir['id']}")) == 1
+    (kept,) = found(pipeline, "Group")
+    assert [each["entity"] for each in kept["member"]] == [links[1]["entity"]] * 2
+    said = {
+        each["activity"]["text"] for each in found(pipeline, "Provenance") if "activity" in each
+    }
+    assert {"merge", "merge of what named both", "merge undone"} <= said

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from gateway.close.transitions import MOVES, WRITERS, check_move, stored_form
+from gateway.close.transitions import MOVES, WRITERS, check_move, labelled, stored_form
 from gateway.errors import CloseError, Denied, GatewayError, InvalidResource
 from gateway.fhir import codes
 
@@ -260,3 +260,32 @@ class TestStoredForm:
     def test_received_after_acceptance_would_be_a_step_back(self) -> None:
         error = refusal(task("accepted"), stored_form(task("received")), PANTRY)
         assert isinstance(error, GatewayError)
+
+
+SECRET = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
+OPEN = {**SECRET, "code": "N"}
+
+
+@pytest.mark.parametrize(
+    "meta", [None, {"profile": ["urn:p"]}, {"security": [{**SECRET, "display": "very"}]}]
+)
+def test_the_requesters_labels_stand_whoever_sends_the_task_back(meta: Any) -> None:
+    was = task("requested", meta={"versionId": "3", "security": [SECRET]})
+    made = labelled(was, task("accepted", meta=meta), PANTRY)
+    assert made["meta"] == {**(meta or {}), "security": [SECRET]}
+
+
+@pytest.mark.parametrize("security", [[OPEN], [SECRET, OPEN]])
+@pytest.mark.parametrize("meta", [None, {"security": [SECRET]}])
+def test_nobody_else_labels_a_referral(meta: Any, security: list[Any]) -> None:
+    proposed = task("accepted", meta={"security": security})
+    with pytest.raises(Denied) as refused:
+        labelled(task("requested", meta=meta), proposed, PANTRY)
+    assert refused.value.place == "Task.meta.security"
+
+
+@pytest.mark.parametrize("meta", [None, {"security": [OPEN]}])
+def test_the_requester_labels_it_as_it_will(meta: Any) -> None:
+    proposed = task("requested", meta=meta)
+    assert labelled(task("requested", meta={"security": [SECRET]}), proposed, CLINIC) == proposed
+    assert labelled(None, proposed, CLINIC) == proposed

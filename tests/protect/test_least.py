@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from gateway.fhir.codes import SSN_HASH
+from gateway.fhir.least import hidden
 from gateway.model import Context, Stored
 from gateway.protect.least import SSN, least, narrowed, shown
 
-PATIENT = {
+PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
     "id": "p",
     "meta": {"versionId": "1"},
@@ -49,6 +52,33 @@ def test_a_grant_shows_who_and_how_to_reach_them_and_no_number_of_the_states() -
 
 def test_a_patient_with_national_numbers_alone_shows_no_identifier() -> None:
     assert "identifier" not in least({**PATIENT, "identifier": PATIENT["identifier"][1:]})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"system": "urn:oid:2.16.840.1.113883.4.1"},
+        {"system": "URN:OID:2.16.840.1.113883.4.1"},
+        {"system": "http://hl7.org/fhir/sid/us-mbi"},
+        {"system": SSN_HASH},
+        {"type": {"text": "SSN"}},
+        {"type": {"text": "Social-Security number"}},
+        {"type": {"coding": [{"code": "x", "display": "Driver's license"}]}},
+        {"type": {"coding": [{"code": "SS"}]}},
+    ],
+)
+def test_a_number_of_the_states_is_hidden_however_it_is_called(said: dict[str, object]) -> None:
+    """Hidden from reading, and from searching by what comes from it."""
+    numbers = [{**said, "value": "900-00-0000"}, {"type": {"text": "Record"}, "value": "MRN"}]
+    patient = {"resourceType": "Patient", "identifier": numbers}
+    assert least(patient)["identifier"] == numbers[1:]
+    assert hidden(patient) == {"identifier": numbers[1:]}
+
+
+@pytest.mark.parametrize("text", ["Taxi card", "Missing number", "Lessness"])
+def test_another_number_is_shown(text: str) -> None:
+    numbers = [{"type": {"text": text}, "value": "7"}]
+    assert least({"resourceType": "Patient", "identifier": numbers})["identifier"] == numbers
 
 
 @pytest.mark.parametrize("agency", ["clinic", "bank"])

@@ -40,7 +40,7 @@ def test_a_bar_list_is_not_read_by_asking() -> None:
     barred = pantry("a", bars=frozenset({"Patient/p"}))
     kept = told(decide(referral(), [barred], (), NOW))
     assert "bar" in json.dumps(kept)
-    shown = discreet(kept)
+    shown = discreet(kept, ())
     assert "barred" not in json.dumps(shown)
     assert '"bar"' not in json.dumps(shown)
     assert shown["candidates"][0]["standing"] == "out"

@@ -24,7 +24,8 @@ DECISIONS: Final = Operation(
     decisions,
     "Why it went there",
     "Every routing decision about your ServiceRequest as it was made, the oldest first: each "
-    "candidate, what spoke for and against it, and who was asked. Only its requester reads them.",
+    "candidate, what spoke for and against it, and who was asked. Only its requester reads them; "
+    "a victim service provider that it did not name isn't told of.",
     types=("ServiceRequest",),
     response={"One decision": decided([EXAMPLE])},
 )
