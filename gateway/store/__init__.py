@@ -7,7 +7,8 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     engine      SQLite and PostgreSQL: the one place where they differ (dialects: in words)
     opening     a database made, brought forward or refused (migrations: how; its README: the rules)
     link        one connection, its statements and how its errors are told
-    commit      units of work into transactions: group commit, or each its own
+    commit      units of work into transactions: group commit (shared: PostgreSQL's; units: both's)
+    columns     many rows in one statement of PostgreSQL
     tables      the tables
     session     what the parts of a transaction share
     grants      who may see what
@@ -40,7 +41,7 @@ from gateway.store.asides import Aside, Load
 from gateway.store.audit import Audited
 from gateway.store.decisions import Decided
 from gateway.store.hub import Hub, Reader, Transaction, open_hub
-from gateway.store.keys import Key, Member
+from gateway.store.keys import Key, Listed, Member
 from gateway.store.lacking import Lacking
 from gateway.store.mended import Mended
 from gateway.store.messages import Kept
@@ -70,6 +71,7 @@ __all__ = [
     "KeptRow",
     "Key",
     "Lacking",
+    "Listed",
     "Load",
     "Member",
     "Mended",

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.pool import NullPool, QueuePool
 
 from gateway.errors import SettingError, Unavailable
@@ -51,7 +52,9 @@ _AWAY: Final = (
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,  # another is the primary by now
 )
-_KEYS: Final = 16
+_KEYS: Final = 32
+_PREPARED: Final = 512
+"""Statements that a connection may have prepared: all that don't change, and some searches."""
 _IDLE: Final = 1.0  # seconds
 _HOLD: Final = 5000  # milliseconds
 
@@ -89,13 +92,15 @@ class Engine(Protocol):
 
     ``grouped``: one writer thread with group commit, which syncs the write-ahead ``log``; else a
     commit that returned is on disk, and there is no such file (None). ``error``: the root of the
-    driver's errors. ``batches``: how many rows one insert may carry, the largest first. ``words``:
-    what makes the table for full text.
+    driver's errors. ``batches``: how many rows one insert may carry, the largest first;
+    ``columns``: it takes any number, a column at a time. ``words``: what makes the table for full
+    text.
     """
 
     grouped: bool
     log: Path | None
     batches: tuple[int, ...]
+    columns: bool
     words: tuple[str, ...]
     error: type[Exception]
     reads: sa.Engine
@@ -138,6 +143,7 @@ class Sqlite:
     grouped = True
     # Each row of an executemany lets go of the interpreter's lock and waits for it again.
     batches: tuple[int, ...] = (64, 8)
+    columns = False
     words: tuple[str, ...] = _WORDS_SQLITE
     error: type[Exception] = sqlite3.Error
 
@@ -221,11 +227,12 @@ def _on_sqlite(engine: sa.Engine, pragmas: tuple[str, ...], begin: str) -> None:
 
 
 class Postgresql:
-    """A server, any number of processes: each unit of work has its own transaction."""
+    """A server, any number of processes: the units of work that wait go together."""
 
     grouped = False
     log: Path | None = None
-    batches: tuple[int, ...] = ()  # psycopg sends an executemany in one go
+    batches: tuple[int, ...] = ()
+    columns = True
     words: tuple[str, ...] = _WORDS_POSTGRESQL
     error: type[Exception] = psycopg.Error
 
@@ -241,6 +248,7 @@ class Postgresql:
         self._closed = False
         for engine in (self.writes, self.reads):
             sa.event.listen(engine, "connect", _born)
+            sa.event.listen(engine, "connect", _prepared_once)
             sa.event.listen(engine, "connect", _wait_for_the_disk)
             sa.event.listen(engine, "checkout", self._checked_out)
             sa.event.listen(engine, "checkin", self._returned)
@@ -345,10 +353,22 @@ def _born(_: object, record: Any) -> None:
     record.info["born"] = time.monotonic()
 
 
+def _prepared_once(driver: psycopg.Connection[Any], _: object) -> None:
+    """Whole numbers go as bigint: of as many bytes as they need, each mix is another statement."""
+    driver.adapters.register_dumper(int, Int8Dumper)
+    driver.prepared_max = _PREPARED
+
+
 def _let_go(driver: psycopg.Connection[Any], _: object) -> None:
-    """A process that is paused in the middle of a unit holds its rows from others so long only."""
+    """A process that is paused in the middle of a unit holds its rows from others so long only.
+
+    And what a unit asks for it finds by an index: of a table that is new the server believes, until
+    it has looked for itself, that reading all of it is quicker, and did so at every message.
+    """
     driver.autocommit = True
     driver.execute(f"SET idle_in_transaction_session_timeout = {_HOLD}")
+    driver.execute("SET enable_seqscan = off")
+    driver.execute("SET jit = off")  # or it compiles where there is no index after all
     driver.autocommit = False
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from gateway.errors import StoreError, Unavailable
+from gateway.store.columns import ByColumn, by_column
 from gateway.store.engine import Engine, Retry
 
 Row = Sequence[Any]
@@ -28,9 +29,12 @@ class Statement:
     def __init__(self, core: sa.Executable, *, apart: bool = False) -> None:
         self.apart = apart
         self.inserts = isinstance(core, sa.Insert)
+        self.reads = isinstance(core, sa.Select)
         self._core = core
         self._compiled: dict[str, tuple[str, tuple[str, ...], Mapping[str, Any]]] = {}
         self._wide: dict[int, str] = {}
+        self._by_column: ByColumn | None = None
+        self._looked = False
 
     @cached_property
     def rank(self) -> int:
@@ -60,6 +64,14 @@ class Statement:
             self._wide[rows] = found
         return found
 
+    def by_column(self, engine: Engine) -> ByColumn | None:
+        """The insert of any number of rows at once, where the engine has one."""
+        if not self._looked and isinstance(self._core, sa.Insert):
+            text, names, _ = self.sql(engine)
+            self._by_column = by_column(self._core, text, names, engine.reads.dialect)
+        self._looked = True
+        return self._by_column
+
 
 def insert_into(table: sa.Table, *own: sa.Column[int], apart: bool = False) -> Statement:
     """An insert of every column but ``own``, which number themselves, in the table's order."""
@@ -69,11 +81,20 @@ def insert_into(table: sa.Table, *own: sa.Column[int], apart: bool = False) -> S
 
 
 class _Mark(NamedTuple):
-    """Where an open savepoint began among the rows that wait."""
+    """Where a savepoint began among the rows that wait.
+
+    ``opened``: the database knows of it; None where it never will.
+    """
 
     name: str
     rows: int
     written: int
+    opened: bool | None
+    wrote: int
+
+
+class Apart(Retry):
+    """What failed can't be undone without what others did: each unit is run again alone."""
 
 
 class Link:
@@ -86,7 +107,9 @@ class Link:
     Rows that need no answer wait (``later``) and are written together: at the end, or before a
     statement that could miss them. A savepoint that is rolled back takes with it what waits since,
     and what was written since but waited before waits again. An ``eager`` link writes them with
-    the savepoint that they belong to, so that it is this one that fails.
+    the savepoint that they belong to, so that it is this one that fails. One that is ``lazy`` opens
+    a savepoint when something is written in it: of most, all that is written waits. What can't be
+    undone then (``Apart``) takes the whole transaction with it.
 
     ``known`` is what callers remember of the transaction's state; it is forgotten with a rollback.
     ``promised``: somebody is told when this unit is on disk, and believes it.
@@ -100,18 +123,28 @@ class Link:
         "_raced",
         "_waiting",
         "_written",
+        "_wrote",
         "broken",
         "connection",
         "eager",
         "engine",
         "known",
+        "lazy",
         "promised",
     )
 
-    def __init__(self, engine: Engine, connection: sa.Connection, *, eager: bool = True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        connection: sa.Connection,
+        *,
+        eager: bool = True,
+        lazy: bool = False,
+    ) -> None:
         self.engine = engine
         self.connection = connection
         self.eager = eager
+        self.lazy = lazy
         driver: Any = connection.connection.dbapi_connection
         self._cursor = driver.cursor()
         self.broken = False
@@ -119,6 +152,7 @@ class Link:
         self._raced: Retry | None = None
         self._waiting: list[tuple[Statement, Sequence[Row]]] = []
         self._written = 0
+        self._wrote = 0
         self._marks: list[_Mark] = []
         self._keys: dict[str, Iterator[int]] = {}
         self.known: dict[Any, Any] = {}
@@ -158,6 +192,7 @@ class Link:
         """Run once a row; values in the order of the statement's binds."""
         if not statement.apart:
             self.flush()
+        self._open()
         self._many(statement, rows)
 
     def select(self, core: sa.Executable, values: Mapping[str, Any]) -> Sequence[Row]:
@@ -176,6 +211,8 @@ class Link:
         """Write what waits, a statement at a time."""
         if self._written == len(self._waiting):
             return
+        if self._marks and len(self._waiting) > self._marks[0].rows:
+            self._open()
         gathered: dict[Statement, list[Row]] = {}
         for statement, rows in self._waiting[self._written :]:
             gathered.setdefault(statement, []).extend(rows)
@@ -183,21 +220,31 @@ class Link:
         for statement in sorted(gathered, key=lambda each: each.rank):
             self._write(statement, gathered[statement])
 
+    def mark(self, name: str) -> None:
+        """As ``savepoint``, for what is hardly ever rolled back: the database isn't told of it."""
+        self._marks.append(_Mark(name, len(self._waiting), self._written, None, self._wrote))
+
     def savepoint(self, name: str) -> None:
         """Open one; the innermost of a name is the one that counts."""
-        self._try(self._cursor.execute, f"SAVEPOINT {name}")
-        self._marks.append(_Mark(name, len(self._waiting), self._written))
+        if not self.lazy:
+            self._try(self._cursor.execute, f"SAVEPOINT {name}")
+        opened = not self.lazy
+        self._marks.append(_Mark(name, len(self._waiting), self._written, opened, self._wrote))
 
     def roll_back_to(self, name: str) -> None:
         """Undo all since the savepoint, and close it. A lost transaction has nothing to undo."""
         if self.broken or self._raced is not None:
             return
-        self._failed = False
-        self._try(self._cursor.execute, f"ROLLBACK TO SAVEPOINT {name}")
-        self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
         mark = self._closed(name)
+        if mark.opened:
+            self._failed = False
+            self._try(self._cursor.execute, f"ROLLBACK TO SAVEPOINT {name}")
+            self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
+        elif self._failed or self._wrote != mark.wrote:
+            self._raced = Apart("what was done can't be undone alone")
+            return
         del self._waiting[mark.rows :]
-        self._written = min(self._written, mark.written)
+        self._written = min(self._written, mark.written if mark.opened else mark.rows)
         self.known.clear()
         # What is no longer known must be there to be read.
         self.flush()
@@ -206,8 +253,18 @@ class Link:
         """Close the savepoint and keep what was done."""
         if self.eager:
             self.flush()
-        self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
-        self._closed(name)
+        if self._closed(name).opened:
+            self._try(self._cursor.execute, f"RELEASE SAVEPOINT {name}")
+        else:
+            self.check()
+
+    def _open(self) -> None:
+        """Something is about to be written: the savepoints that it is in."""
+        self._wrote += 1
+        for place, mark in enumerate(self._marks):
+            if mark.opened is False:
+                self._try(self._cursor.execute, f"SAVEPOINT {mark.name}")
+                self._marks[place] = mark._replace(opened=True, written=self._written)
 
     def _closed(self, name: str) -> _Mark:
         mark = self._marks.pop()
@@ -229,12 +286,18 @@ class Link:
             self._many(statement, rows[done:])
 
     def _many(self, statement: Statement, rows: Sequence[Row]) -> None:
-        text, _, _ = statement.sql(self.engine)
-        self._try(self._cursor.executemany, text, rows)
+        together = self.engine.columns and len(rows) > 1 and statement.by_column(self.engine)
+        if together:
+            for part in together.parts(rows):
+                self._try(self._cursor.execute, together.text, together.values(part))
+        else:
+            self._try(self._cursor.executemany, statement.sql(self.engine)[0], rows)
 
     def _run(self, statement: Statement, values: Mapping[str, Any]) -> None:
         if not statement.apart:
             self.flush()
+        if not statement.reads:
+            self._open()
         text, names, defaults = statement.sql(self.engine)
         given = [values[name] if name in values else defaults[name] for name in names]
         self._try(self._cursor.execute, text, given)
