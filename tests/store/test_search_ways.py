@@ -18,6 +18,7 @@ from gateway.fhir.search_parameters import extract, parameters
 from gateway.model import Context, Resource
 from gateway.store import Hub, Reader
 from gateway.store.search import marks, searches, statements
+from gateway.store.search.searches import Asked
 from gateway.store.search.statements import Way, shaped
 from tests.corpora import needs_corpora
 from tests.fhir.examples import official
@@ -89,7 +90,7 @@ def walked(reader: Reader, context: Context, text: str, way: Way) -> list[tuple[
     rows: list[tuple[Any, ...]] = []
     place = None
     while True:
-        some, keys = reader._page(context, shape, values, way, 7, place)
+        some, keys = reader._page(Asked(context, shape, values), way, 7, place)
         rows += [(row[2], *row[-keys:]) for row in some[:7]]
         if len(some) <= 7:
             return rows
@@ -220,7 +221,7 @@ def test_what_finds_few_is_started_from_where_the_guess_finds_many(
     text = "owner=Organization/a&status=failed&_count=3"
     shape, values = shaped(parse_query("Task", parse_qsl(text)))
     with filled.read() as reader:
-        assert reader._plan(CLINIC, shape, values) == ("start", 1, False)
+        assert reader._plan(Asked(CLINIC, shape, values)) == ("start", 1, False)
     first = page(filled, CLINIC, f"Task?{text}")
     second = page(filled, CLINIC, f"Task?{text}&_cursor={first.next}")
     ids = [one.id for one in (*first.entries, *second.entries)]

@@ -49,7 +49,7 @@ class _Plan(NamedTuple):
     is_broad: bool = False
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What is searched for, and by whom."""
 
     context: Context
@@ -78,7 +78,7 @@ class Searches(Session):
         shape, values = shaped(query)
         count = min(query.count, LARGEST)
         place = None if query.cursor is None else marks.read(self.secret, context, query)
-        asked = _Asked(context, shape, values)
+        asked = Asked(context, shape, values)
         way, lead, is_broad = _plan_of(place) or self._plan(asked)
         asked = _led(asked, lead)
         if count == 0:
@@ -109,7 +109,7 @@ class Searches(Session):
             mark(found.rows[0], True) if found.precedes else None,
         )
 
-    def _between(self, asked: _Asked, way: Way, count: int, place: marks.Place | None) -> _Rows:
+    def _between(self, asked: Asked, way: Way, count: int, place: marks.Place | None) -> _Rows:
         """A page's rows. One back that meets the top is the first page, and as long."""
         if place is not None and place.back:
             rows, keys = self._page(asked, way, count, place)
@@ -121,7 +121,7 @@ class Searches(Session):
         return _Rows(rows[:count], keys, precedes, len(rows) > count)
 
     def _page(
-        self, asked: _Asked, way: Way, count: int, place: marks.Place | None
+        self, asked: Asked, way: Way, count: int, place: marks.Place | None
     ) -> tuple[list[Row], int]:
         """Up to one row more than the page holds, each ending with so many sort values.
 
@@ -141,7 +141,7 @@ class Searches(Session):
             return self._page(asked, "start", count, place)
         return rows, keys
 
-    def _plan(self, asked: _Asked) -> _Plan:
+    def _plan(self, asked: Asked) -> _Plan:
         """From where it costs least: a search that finds little from there, another from what its
         caller sees, where that is little, or else from the order that it asks for or, where it
         asks for none, the rows that it finds or all of the type."""
@@ -160,7 +160,7 @@ class Searches(Session):
             return _Plan("seen")
         return _Plan(broad, is_broad=shape.start is not None)
 
-    def _candidates(self, asked: _Asked, limit: int) -> float:
+    def _candidates(self, asked: Asked, limit: int) -> float:
         """How many there are to start from, counted no further than the limit."""
         begins = statements.beginnings(asked.shape, limit)
         if begins is not None and self._counted(asked, begins) == limit:
@@ -168,7 +168,7 @@ class Searches(Session):
         statement = statements.candidates(asked.shape, limit)
         return inf if statement is None else self._counted(asked, statement)
 
-    def _sees_few(self, asked: _Asked) -> bool:
+    def _sees_few(self, asked: Asked) -> bool:
         """Whoever sees much isn't asked again for a while: it decides the way and nothing else."""
         types = asked.shape.types
         who, now = (self.secret, asked.context.agency, types), monotonic()
@@ -201,7 +201,7 @@ class Searches(Session):
     def _is_there(self, value: ReferenceValue) -> bool:
         return bool(value.url) and bool(self.link.all(_WRITTEN, {"target": equal_text(value.url)}))
 
-    def _total(self, asked: _Asked, query: Query, way: Way) -> int | None:
+    def _total(self, asked: Asked, query: Query, way: Way) -> int | None:
         """How many there are. Unless it was asked for, not where there are very many."""
         way = _but_order(way)
         if query.total == "accurate":
@@ -209,10 +209,10 @@ class Searches(Session):
         counted = self._counted(asked, statements.some(asked.shape, way))
         return counted if counted <= CHEAP else None
 
-    def _counted(self, asked: _Asked, statement: Statement) -> int:
+    def _counted(self, asked: Asked, statement: Statement) -> int:
         return int(self._rows(asked, statement, {})[0][0])
 
-    def _rows(self, asked: _Asked, statement: Statement, more: Mapping[str, Any]) -> list[Row]:
+    def _rows(self, asked: Asked, statement: Statement, more: Mapping[str, Any]) -> list[Row]:
         _, names, _ = statement.sql(self.link.engine)
         values = bound(dict.fromkeys(names), asked.values)
         given = {**self.who(asked.context), **values, **more}
@@ -232,7 +232,7 @@ def _plan_of(place: marks.Place | None) -> _Plan | None:
     return _Plan(cast(Way, place.way), place.lead) if place and place.way else None
 
 
-def _led(asked: _Asked, lead: int) -> _Asked:
+def _led(asked: Asked, lead: int) -> Asked:
     """The same, begun at that criterion."""
     return asked._replace(shape=replace(asked.shape, lead=lead))
 
