@@ -105,7 +105,7 @@ def test_a_sample_is_drafted_and_not_kept(clinic: Caller) -> None:
     }
     assert told["files"]["agency.yaml"].startswith("agency: clinic\n")
     unsure = {one["column"]: one["unsure"] for one in told["proposals"]}
-    assert unsure["Shoe size"] == "nothing is proposed"
+    assert unsure["Shoe size"] == "kept as text, under its own name"
     assert clinic("POST", "/maps/draft?file=x.pdf", content=b"%PDF").status_code == 400
     assert clinic("POST", "/maps/draft", content=sheet).status_code == 400
 
