@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -50,11 +49,6 @@ TURN: Final = 0.0002
 """Seconds that a busy thread may make another wait. The store's writer lets go of the interpreter
 at each row; at Python's 5 ms it got less than a hundredth of its speed beside a busy event loop."""
 
-KEPT: Final = 2**20
-"""Bytes of freed memory that may stay at the end of each heap of the C library's."""
-
-_TRIM_THRESHOLD: Final = -1  # as malloc.h numbers it
-
 LITTER: Final = 50_000
 """Objects made before the garbage collector looks: a group of referrals makes tens of thousands."""
 
@@ -77,7 +71,6 @@ def serve(settings: Settings) -> None:
     end = traces.begin(traced, settings.root)
     try:
         _open_many()
-        _give_back()
         uvloop.run(_serve(settings))
     finally:
         end()
@@ -330,17 +323,6 @@ def _open_many() -> None:
     """Have as many sockets as the system lets a process have: by default many give it 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _give_back() -> None:
-    """Have the C library give back what is freed beyond ``KEPT``.
-
-    By itself glibc keeps twice the largest block that was ever freed, of each of its arenas: some
-    50 MB of a gateway that has taken up a thousand messages. Others keep less, and lack the call.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, KEPT)
 
 
 def _free(host: str, port: int) -> int:
