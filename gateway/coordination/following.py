@@ -114,9 +114,7 @@ def cancel(tx: Transaction, hop: Hop, state: State, why: Resource, now: datetime
     task = tx.content(f"Task/{hop.task}")
     if task is None or task["status"] not in OPEN:
         return
-    ended = {**task, "status": "cancelled", "statusReason": why, "lastModified": instant(now)}
-    tx.put(GATEWAY, gates.check(ended, models=False), interaction="update")
-    tx.withdraw(f"Task/{hop.task}", hop.agency)
+    navigator.cancel(tx, task, hop.agency, why, now)
     _end_request(tx, task, "revoked")
 
 

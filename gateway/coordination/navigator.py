@@ -24,6 +24,7 @@ from gateway.coordination.nouns import (
 from gateway.fhir import codes, gates
 from gateway.members import Members
 from gateway.model import Reference, Resource
+from gateway.protect.grants import OPEN
 from gateway.route.timing import Timing
 from gateway.store import Pursuit, Transaction, Unmet
 
@@ -50,7 +51,7 @@ def ask(
         current = tx.content(f"Task/{id}")
         if current is None:
             break
-        if current["status"] in ("requested", "accepted", "in-progress", "on-hold"):
+        if current["status"] in OPEN:
             return id
         past += 1
     task = _task(id, _keeper(members, timing), parent, part, why, now)
@@ -62,16 +63,17 @@ def ask(
 def dismiss(tx: Transaction, pursuit: Pursuit, now: datetime) -> None:
     """It isn't needed any more: somebody has the referral, or nobody wants it."""
     task = tx.content(f"Task/{pursuit.navigator}") if pursuit.navigator else None
-    if task is None or task["status"] in ("completed", "rejected", "failed", "cancelled"):
+    if task is None or task["status"] not in OPEN:
         return
-    ended = {
-        **task,
-        "status": "cancelled",
-        "statusReason": {"text": "This referral needs no navigator any more"},
-        "lastModified": instant(now),
-    }
+    keeper = target(task, "owner").removeprefix("Organization/")
+    cancel(tx, task, keeper, {"text": "This referral needs no navigator any more"}, now)
+
+
+def cancel(tx: Transaction, task: Resource, agency: str, why: Resource, now: datetime) -> None:
+    """End a Task of the hub's as its requester may, with the rights that it gave the agency."""
+    ended = {**task, "status": "cancelled", "statusReason": why, "lastModified": instant(now)}
     tx.put(GATEWAY, gates.check(ended, models=False), interaction="update")
-    tx.withdraw(f"Task/{task['id']}", target(task, "owner").removeprefix("Organization/"))
+    tx.withdraw(f"Task/{task['id']}", agency)
 
 
 def chosen(members: Members, task: Resource) -> str | None:

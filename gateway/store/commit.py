@@ -26,7 +26,7 @@ from gateway.store.disk import Disk
 from gateway.store.engine import Engine
 from gateway.store.link import Link
 from gateway.store.shared import SharedCommit
-from gateway.store.units import Committer, Pending, count, origin
+from gateway.store.units import Committer, Pending, count, origin, undertake
 
 T = TypeVar("T")
 
@@ -184,23 +184,10 @@ class GroupCommit:
             link = Link(self._engine, self._connection, eager=eager)
             for waiting in units:
                 group.append(waiting)
-                self._alone(link, waiting)
+                undertake(link, waiting, link.savepoint)
             if link.broken or self._disk.failed:
                 raise Unavailable("the database can't take it now")
             link.flush()
-
-    def _alone(self, link: Link, waiting: Pending[Any]) -> None:
-        waiting.error = None
-        link.promised = False
-        link.savepoint("unit")
-        try:
-            waiting.value = waiting.unit(link)
-            link.check()
-            link.release("unit")
-            waiting.promised = link.promised
-        except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
-            waiting.error = error
-            link.roll_back_to("unit")
 
     def _connected(self) -> sa.Connection:
         """A connection to a file that holds all that was ever told."""

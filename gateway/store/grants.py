@@ -81,29 +81,19 @@ _GRANT: Final = Statement(
         ),
     )
 )
-_REVOKE: Final = Statement(
-    grants.update()
-    .where(grants.c.because == sa.bindparam("reason"), grants.c.revoked.is_(None))
-    .values(revoked=sa.bindparam("at"))
-)
-_END: Final = Statement(
-    grants.update()
-    .where(
-        grants.c.because == sa.bindparam("reason"),
-        grants.c.resource == sa.bindparam("key"),
-        grants.c.revoked.is_(None),
-    )
-    .values(revoked=sa.bindparam("at"))
-)
-_WITHDRAW: Final = Statement(
-    grants.update()
-    .where(
-        grants.c.because == sa.bindparam("reason"),
-        grants.c.agency == sa.bindparam("of"),
-        grants.c.resource != sa.bindparam("key"),
-        grants.c.revoked.is_(None),
-    )
-    .values(revoked=sa.bindparam("at"))
+
+
+def _ending(*which: sa.ColumnElement[bool]) -> Statement:
+    """End those of a reason's grants that hold still."""
+    ended = grants.update().values(revoked=sa.bindparam("at"))
+    reason = grants.c.because == sa.bindparam("reason")
+    return Statement(ended.where(reason, *which, grants.c.revoked.is_(None)))
+
+
+_REVOKE: Final = _ending()
+_END: Final = _ending(grants.c.resource == sa.bindparam("key"))
+_WITHDRAW: Final = _ending(
+    grants.c.agency == sa.bindparam("of"), grants.c.resource != sa.bindparam("key")
 )
 
 

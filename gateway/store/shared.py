@@ -21,7 +21,7 @@ from gateway import meters
 from gateway.errors import Unavailable
 from gateway.store.engine import Engine, Retry
 from gateway.store.link import Apart, Link
-from gateway.store.units import Pending, count, origin
+from gateway.store.units import Pending, count, origin, undertake
 
 T = TypeVar("T")
 Group = list[Pending[Any]]
@@ -210,18 +210,8 @@ def _alone(link: Link, waiting: Pending[Any]) -> None:
 
 def _together(link: Link, group: Group, more: Iterator[Pending[Any]]) -> None:
     for waiting in _all(group, more):
-        waiting.error = None
-        link.promised = False
-        link.mark("unit")
-        try:
-            waiting.value = waiting.unit(link)
-            link.check()
-            link.release("unit")
-        except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
-            waiting.error = error
-            link.roll_back_to("unit")
-            link.check()  # what befell the whole transaction is everybody's
-        waiting.promised = link.promised
+        undertake(link, waiting, link.mark)
+        link.check()  # what befell the whole transaction is everybody's
 
 
 def _all(group: Group, more: Iterator[Pending[Any]]) -> Iterator[Pending[Any]]:

@@ -60,6 +60,24 @@ class Pending(Generic[T]):
             self.future.set_exception(self.error)
 
 
+def undertake(link: Link, waiting: Pending[Any], mark: Callable[[str], None]) -> None:
+    """Run one of several units of a transaction so that its error leaves the others.
+
+    ``mark``: how the link begins a savepoint for it.
+    """
+    waiting.error = None
+    link.promised = False
+    mark("unit")
+    try:
+        waiting.value = waiting.unit(link)
+        link.check()
+        link.release("unit")
+    except BaseException as error:  # noqa: BLE001 - told to its sender after the commit
+        waiting.error = error
+        link.roll_back_to("unit")
+    waiting.promised = link.promised
+
+
 def count(group: Sequence[Pending[Any]], seconds: float) -> None:
     """A transaction is on disk: before anybody is told so."""
     meters.GROUP_UNITS.observe(len(group))
