@@ -58,11 +58,12 @@ class Routing:
         """What would be decided now. Raises Denied, NotFound, Gone."""
         with self._hub.read() as reader:
             stored = _own(reader, context, id)
-            hidden = self._hidden(reader, context, stored)
+            tasks = _tasks(reader, stored.reference)
+            hidden = self._hidden(reader, context, stored, tasks)
             members, request = self._hall.members, stored.reference
             decisions = tuple(
                 _shown(routing.explain(reader, members, request, asked, **more), hidden)
-                for asked, more in self._parts(reader, stored)
+                for asked, more in self._parts(reader, stored, tasks)
             )
         self._note(context, "route", [stored])
         return Routed(decisions)
@@ -77,9 +78,10 @@ class Routing:
             scopes.require(context, "Task", "c")
             stored = _own(tx, context, id)
             members, timing = self._hall.members, self._hall.timing
-            hidden = self._hidden(tx, context, stored)
+            tasks = _tasks(tx, stored.reference)
+            hidden = self._hidden(tx, context, stored, tasks)
             decisions, task = [], ""
-            for asked, more in self._parts(tx, stored):
+            for asked, more in self._parts(tx, stored, tasks):
                 decision = routing.route(tx, members, stored.reference, asked, **more)
                 decisions.append(_shown(decision, hidden))
                 part = more["category"]
@@ -94,7 +96,7 @@ class Routing:
         with self._hub.read() as reader:
             stored = _own(reader, context, id)
             kept = reader.decisions(context, id)
-            hidden = self._hidden(reader, context, stored)
+            hidden = self._hidden(reader, context, stored, _tasks(reader, stored.reference))
         self._note(context, "decisions", [stored])
         return [discreet(json.loads(each.body), hidden) for each in kept]
 
@@ -117,7 +119,9 @@ class Routing:
 
         return self._submit(unit)
 
-    def _hidden(self, reader: Reader, context: Context, stored: Stored) -> frozenset[str]:
+    def _hidden(
+        self, reader: Reader, context: Context, stored: Stored, tasks: Sequence[Stored]
+    ) -> frozenset[str]:
         """The victim service providers that the caller didn't name: that one was found or asked
         is between the hub and them, as in ``closing``."""
         members = self._hall.members
@@ -126,15 +130,16 @@ class Routing:
         request = json.loads(stored.body)
         resources = _referred(reader, context, request.get("performer") or [])
         known = set(performers(members.directory, request, resources))
-        for id in _tasks(reader, stored.reference):
-            task = json.loads(reader.read(KEEPER, "Task", id).body)
+        for task in (json.loads(each.body) for each in tasks):
             for reference in (target(task, "owner"), named(task)):
                 known.add(members.directory.by_reference(reference) or "")
         return members.confidential - known
 
-    def _parts(self, reader: Reader, stored: Stored) -> list[tuple[list[str], dict[str, Any]]]:
+    def _parts(
+        self, reader: Reader, stored: Stored, tasks: Sequence[Stored]
+    ) -> list[tuple[list[str], dict[str, Any]]]:
         """Each need that is sought apart: who was asked about it, and what ``routing`` is told."""
-        hops = [hop for task in _tasks(reader, stored.reference) for hop in reader.hops(task)]
+        hops = [hop for task in tasks for hop in reader.hops(task.id)]
         return [
             (
                 [hop.agency for hop in hops if hop.part == part],
@@ -153,10 +158,10 @@ def _own(reader: Reader, context: Context, id: str) -> Stored:
     return stored
 
 
-def _tasks(reader: Reader, request: Reference) -> list[str]:
-    """The ids of the Tasks that ask for it."""
+def _tasks(reader: Reader, request: Reference) -> Sequence[Stored]:
+    """The Tasks that ask for it."""
     query = parse_query("Task", [("focus", request), ("_count", "10"), ("_total", "none")])
-    return [each.id for each in reader.search(KEEPER, query).entries]
+    return reader.search(KEEPER, query).entries
 
 
 def _referred(

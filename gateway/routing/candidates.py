@@ -81,7 +81,7 @@ def _understood(service: Resource, agency: Agency, beside: Beside) -> list[Candi
         return [candidate(service, agency, beside)]
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as fault:
         where = f"HealthcareService/{service['id']}"
-        log.warning("a service was left out of routing", resource=where, fault=type(fault).__name__)
+        log.warning("routing.unreadable", service=where, error=type(fault).__name__)
         return []
 
 
