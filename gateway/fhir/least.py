@@ -12,8 +12,6 @@ from typing import Any, Final
 from gateway.fhir.codes import SSN_HASH
 from gateway.model import Resource
 
-SSN: Final = "http://hl7.org/fhir/sid/us-ssn"
-
 PATIENT: Final = frozenset(
     {
         "resourceType",

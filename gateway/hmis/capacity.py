@@ -127,7 +127,9 @@ def _beds(kept: Kept, day: str) -> Iterator[Beds]:
             total[row.get("ProjectID", "")] += _number(row.get("BedInventory", ""))
     if not total:
         return
-    types = {r.get("ProjectID", ""): _code(r.get("ProjectType", "")) for r in kept.rows("Project")}
+    types = {
+        r.get("ProjectID", ""): cells.code(r.get("ProjectType", "")) for r in kept.rows("Project")
+    }
     taken = _taken(kept, types, day)
     services = _services(kept.reader, kept.context)
     for project, count in total.items():
@@ -193,7 +195,7 @@ def _last_night(kept: Kept, nightly: Mapping[str, str]) -> Counter[str]:
     nights: dict[str, Counter[str]] = {}
     for row in kept.rows("Services"):
         project = nightly.get(row.get("EnrollmentID", ""))
-        if project is not None and _code(row.get("RecordType", "")) == BED_NIGHT:
+        if project is not None and cells.code(row.get("RecordType", "")) == BED_NIGHT:
             nights.setdefault(project, Counter())[_day(row, "DateProvided")] += 1
     return Counter({project: count[max(count)] for project, count in nights.items()})
 
@@ -217,10 +219,5 @@ def _in_force(row: Row, start: str, end: str, day: str) -> bool:
     return _day(row, start) <= day and (not row.get(end) or _day(row, end) >= day)
 
 
-def _code(text: str) -> str:
-    """A number as software writes it that takes a column with gaps for one of decimals."""
-    return text.removesuffix(".0")
-
-
 def _number(text: str) -> int:
-    return int(_code(text)) if _code(text).isdecimal() else 0
+    return int(cells.code(text)) if cells.code(text).isdecimal() else 0

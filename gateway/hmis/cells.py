@@ -31,6 +31,11 @@ def read(cell: str) -> str:
     return stripped
 
 
+def code(text: str) -> str:
+    """A number as software writes it that takes a column with gaps for one of decimals."""
+    return text.removesuffix(".0")
+
+
 def texts(row: str, delimiter: str = ",") -> list[str]:
     """What the cells of a row say."""
     return [read(cell) for cell in cut(row, delimiter)]

@@ -202,7 +202,7 @@ class Scribe:
         """Whether an Event says its result itself; a service given at once has one of its own."""
         if RESULT[0] not in told:
             return False
-        said, event = (self.says(kept, each).removesuffix(".0") for each in (RESULT[0], "Event"))
+        said, event = (cells.code(self.says(kept, each)) for each in (RESULT[0], "Event"))
         return said == told[RESULT[0]] or event == SERVICE
 
     def says(self, kept: KeptRow, column: str) -> str:

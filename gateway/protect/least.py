@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.fhir import json
-from gateway.fhir.least import PATIENT, SSN, least
+from gateway.fhir.least import PATIENT, least
 from gateway.model import Context, Stored
 
-__all__ = ["PATIENT", "SSN", "least", "narrowed", "shown"]
+__all__ = ["PATIENT", "least", "narrowed", "shown"]
 
 
 def narrowed(context: Context, stored: Stored) -> bool:

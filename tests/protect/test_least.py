@@ -11,7 +11,7 @@ import pytest
 from gateway.fhir.codes import SSN_HASH
 from gateway.fhir.least import hidden
 from gateway.model import Context, Stored
-from gateway.protect.least import SSN, least, narrowed, shown
+from gateway.protect.least import least, narrowed, shown
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -20,7 +20,7 @@ PATIENT: dict[str, Any] = {
     "extension": [{"url": "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"}],
     "identifier": [
         {"system": "urn:oid:1.2.3", "value": "MRN"},
-        {"system": SSN, "value": "900-00-0000"},
+        {"system": "http://hl7.org/fhir/sid/us-ssn", "value": "900-00-0000"},
         {"type": {"coding": [{"code": "DL"}]}, "value": "licence"},
     ],
     "name": [{"family": "Everyman"}],
