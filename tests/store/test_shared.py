@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Grant
-from gateway.store import Hub, Transaction, open_hub
+from gateway.store import Hub, Transaction
 from gateway.store.engine import open_engine
 from gateway.store.link import Link
 from gateway.store.resources import VERSION
@@ -58,10 +58,9 @@ class Writer:
 
 
 @pytest.fixture
-def hub(postgres_url: str) -> Iterator[Hub]:
-    hub = open_hub(postgres_url)
-    yield hub
-    hub.close()
+def database_url(postgres_url: str) -> str:
+    """One engine: the other has its own way."""
+    return postgres_url
 
 
 @pytest.fixture
