@@ -32,13 +32,15 @@ class Walk:
 
     ``first`` is the top-level key that it begins with, so that walks share its values; from these
     (or the resource itself where it is "") ``steps`` lead on. ``element`` describes the last step;
-    ``type`` is its type ("boolean" for a test).
+    ``type`` is its type ("boolean" for a test). ``among`` is the walk whose values it takes some
+    of, or goes one step into.
     """
 
     first: str
     steps: tuple[Step, ...]
     type: str
     element: Element | None
+    among: Walk | None = None
 
     def values(self, resource: Resource) -> list[Any]:
         """The values in ``resource``, in order."""
@@ -219,7 +221,7 @@ class _Compiler:
             self._then(_having(word, self._next().strip("'")))
 
     def _then(self, step: Step) -> None:
-        self._here = [replace(walk, steps=(*walk.steps, step)) for walk in self._here]
+        self._here = [replace(walk, steps=(*walk.steps, step), among=walk) for walk in self._here]
 
     def _index(self, number: int) -> None:
         self._then(lambda found, _: found[number : number + 1])
@@ -241,7 +243,7 @@ class _Compiler:
             if walk.element is None:
                 yield Walk(key, (), one.types[0], one)
             else:
-                yield Walk(walk.first, (*walk.steps, _following(key)), one.types[0], one)
+                yield Walk(walk.first, (*walk.steps, _following(key)), one.types[0], one, walk)
 
 
 @cache  # equal walks are equal

@@ -246,7 +246,12 @@ _QUANTITIES: dict[str, Maker] = dict.fromkeys(
     ("Quantity", "Age", "Duration", "Distance", "Count"), _quantity
 )
 _NAME = _parts("text", "family", "given", "prefix", "suffix")
-_ADDRESS = _parts("text", "line", "city", "district", "state", "postalCode", "country")
+_ADDRESS_PARTS = ("text", "line", "city", "district", "state", "postalCode", "country")
+_ADDRESS = _parts(*_ADDRESS_PARTS)
+
+PARTS: Final[Mapping[Maker, tuple[str, ...]]] = {_ADDRESS: _ADDRESS_PARTS}
+"""Of what makers make the rows: those that a parameter of that part alone makes, too. Not of names:
+people are sorted by them, and an order wants its rows in one place."""
 
 MAKERS: Final[Mapping[str, Mapping[str, Maker]]] = {
     "token": {

@@ -14,17 +14,18 @@ from typing import Any, Final, Literal, cast
 from gateway.fhir import near, sounds
 from gateway.fhir.composites import Component, component, grouped, is_single
 from gateway.fhir.definitions import load
+from gateway.fhir.elements import Element
 from gateway.fhir.expressions import (
     UnsupportedExpression,
     Walk,
     compile_expression,
     values_of,
 )
-from gateway.fhir.indexing import LABELS, MAKERS, Maker
+from gateway.fhir.indexing import LABELS, MAKERS, PARTS, Maker
 from gateway.fhir.least import hidden, least, may_hide
 from gateway.fhir.query import Kind, Late
 from gateway.fhir.rows import IndexRow
-from gateway.fhir.sharing import sharing
+from gateway.fhir.sharing import holding, sharing
 from gateway.model import Resource
 
 APART: Final = "!"
@@ -89,6 +90,29 @@ def shared(type: str) -> Mapping[str, tuple[str, ...]]:
     return sharing({one.code: _looks(one) for one in offered if one.walks and not one.late})
 
 
+@cache
+def holds(type: str) -> Mapping[str, tuple[str, ...]]:
+    """The parameters of a type that find by the rows of others beside their own, by code."""
+    offered = parameters(type).values()
+    simple = (one for one in offered if not (one.late or one.kind == "composite"))
+    own = {one.code: one.walks for one in simple if one.walks and one.code not in shared(type)}
+    return holding(own, _is_within)
+
+
+def _is_within(part: tuple[Walk, Maker], whole: tuple[Walk, Maker]) -> bool:
+    """Whether what is made of one walk is made of the other: of some values, or a part of them."""
+    walk, make = part
+    if walk.among is None or walk.among != whole[0]:
+        return False
+    if walk.element is whole[0].element:
+        return make is whole[1]
+    return walk.element is not None and _last(walk.element) in PARTS.get(whole[1], ())
+
+
+def _last(element: Element) -> str:
+    return element.path.rpartition(".")[2]
+
+
 def _looks(one: Parameter) -> list[Any]:
     """What a parameter looks at, and what it makes of it."""
     if one.kind != "composite":
@@ -100,9 +124,25 @@ def _looks(one: Parameter) -> list[Any]:
 def filed(type: str, name: str) -> tuple[str, ...]:
     """The names of the rows that a criterion of a type finds by, modified or not."""
     code = re.split("[:$]", name, maxsplit=1)[0]
-    if code not in shared(type) or name == f"{code}:text":  # made late, each parameter's its own
+    if name == f"{code}:text":  # made late, each parameter's its own
         return (name,)
-    return tuple(other + name[len(code) :] for other in shared(type)[code])
+    found = [
+        every
+        for other in shared(type).get(code, (code,))
+        for every in (other, *holds(type).get(other, ()))
+    ]
+    return tuple(other + name[len(code) :] for other in dict.fromkeys(found))
+
+
+@cache
+def twice(type: str) -> Mapping[str, tuple[str, ...]]:
+    """The names of rows that needn't be filed where the same stands under one of the others."""
+    return {
+        f"{apart}{code}{modifier}": tuple(f"{apart}{other}{modifier}" for other in others)
+        for code, others in holds(type).items()
+        for apart in ("", APART)
+        for modifier in ("", ":identifier")
+    }
 
 
 @cache

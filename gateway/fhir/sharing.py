@@ -1,13 +1,29 @@
 """Which search parameters find by the rows of others: what is filed once needn't be filed twice.
 
 An Observation's ``combo-code`` looks at what ``code`` and ``component-code`` look at, a Coverage's
-``patient`` at what ``beneficiary`` does.
+``patient`` at what ``beneficiary`` does. A Condition's ``subject`` looks at what ``patient`` does
+and at more: a row that both would have is filed as ``patient``'s alone, and found by both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+
+def holding(
+    looks: Mapping[str, Sequence[Any]], is_within: Callable[[Any, Any], bool]
+) -> Mapping[str, tuple[str, ...]]:
+    """By code of those that look at all that others look at, and at more: which others.
+
+    ``is_within`` says whether all that one look finds is found by the other, too.
+    """
+    found: dict[str, list[str]] = {}
+    for code, own in looks.items():
+        for other, theirs in looks.items():
+            if all(any(is_within(each, one) for one in own) for each in theirs):
+                found.setdefault(code, []).append(other)
+    return {code: tuple(others) for code, others in found.items()}
 
 
 def sharing(looks: Mapping[str, Sequence[Any]]) -> Mapping[str, tuple[str, ...]]:

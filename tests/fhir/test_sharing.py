@@ -9,11 +9,15 @@ from gateway.fhir.search_parameters import (
     extract,
     extract_apart,
     filed,
+    holds,
     parameters,
     shared,
+    twice,
 )
-from gateway.fhir.sharing import sharing
+from gateway.fhir.sharing import holding, sharing
 from gateway.model import Resource
+from tests.corpora import needs_corpora
+from tests.fhir.examples import official
 
 CODE = {"coding": [{"system": "http://loinc.org", "code": "71802-3"}]}
 OBSERVATION: Resource = {
@@ -71,3 +75,39 @@ def test_who_is_named_has_rows() -> None:
     for type in resource_types():
         named = {other for others in shared(type).values() for other in others}
         assert named <= parameters(type).keys() - shared(type).keys()
+
+
+def test_what_looks_at_a_part_of_what_another_does_is_held_by_it() -> None:
+    looks = {"all": ["a", "b"], "some": ["aa", "ba"], "more": ["aa", "c"]}
+    assert holding(looks, lambda part, whole: part[:-1] == whole) == {"all": ("some",)}
+
+
+def test_a_subject_holds_the_patient_and_an_address_its_parts() -> None:
+    assert holds("Condition") == {"subject": ("patient",)}
+    assert holds("Patient")["telecom"] == ("email", "phone")
+    assert "address-city" in holds("Patient")["address"]
+    assert "name" not in holds("Patient")  # by which people are sorted: its rows are in one place
+    assert filed("Condition", "subject") == ("subject", "patient")
+    assert filed("Condition", "subject:identifier") == ("subject:identifier", "patient:identifier")
+    assert filed("Condition", "patient") == ("patient",)
+    assert twice("Patient")["!telecom"] == ("!email", "!phone")
+
+
+def test_who_is_held_holds_nobody() -> None:
+    for type in resource_types():
+        held = {other for others in holds(type).values() for other in others}
+        assert held.isdisjoint(holds(type)) and held.isdisjoint(shared(type))
+
+
+@needs_corpora
+def test_whatever_is_held_would_have_had_a_row_of_its_holder() -> None:
+    """Over every published example: else a search by the holder would find too much."""
+    told = 0
+    for name, resource in official():
+        for code, others in holds(resource["resourceType"]).items():
+            own = {row._replace(param="") for row in extract(resource, frozenset({code}))}
+            for row in extract(resource, frozenset(others)):
+                plain = not row.param.endswith(":identifier")
+                assert not plain or row._replace(param="") in own, (name, code)
+                told += 1
+    assert told > 400

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.fhir.rows import DateRow, IndexRow, StringRow, TokenRow
-from gateway.fhir.search_parameters import APART, hides
+from gateway.fhir.search_parameters import APART, filed, hides
 from gateway.model import Context, Stored
 from gateway.store.grants import owned, visible
 from gateway.store.link import Statement
@@ -50,11 +50,13 @@ def _by_code(param: str, *, of_system: bool) -> Statement:
     meets = [token.c.code == sa.bindparam("code"), token.c.resource == resource.c.key]
     if of_system:
         meets.append(token.c.system == sa.bindparam("system"))
+    names = filed(_TYPE, param)
+    open_ = token.c.param.in_([_filed(each) for each in names])
     if hides(_TYPE, param):
-        open_, apart = _filed(param), _filed(APART + param)
-        meets += [token.c.param.in_([open_, apart]), sa.or_(token.c.param == open_, owned())]
+        both = [_filed(f"{apart}{each}") for apart in ("", APART) for each in names]
+        meets += [token.c.param.in_(both), sa.or_(open_, owned())]
     else:
-        meets.append(token.c.param == _filed(param))
+        meets.append(open_)
     return Statement(sa.select(*STORED).where(*meets, _SEEN).limit(sa.bindparam("most")))
 
 

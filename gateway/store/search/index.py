@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from gateway.fhir.rows import (
     UriRow,
 )
 from gateway.fhir.search_parameters import filed as filed_names
+from gateway.fhir.search_parameters import twice
 from gateway.store import tables
 from gateway.store.link import Statement, insert_into
 
@@ -135,7 +136,26 @@ def filed(type_: str, found: Iterable[IndexRow]) -> Rows:
             rows[kind].append(filed_row)
         else:
             rows[kind] = [filed_row]
-    return {kind: list(dict.fromkeys(each)) for kind, each in rows.items()}
+    elsewhere = _elsewhere(type_)
+    return {kind: _once(each, elsewhere) for kind, each in rows.items()}
+
+
+@cache
+def _elsewhere(type_: str) -> dict[int, list[int]]:
+    """By what rows are filed under: under what else the same may stand already."""
+    return {
+        param_key(type_, name): [param_key(type_, other) for other in others]
+        for name, others in twice(type_).items()
+    }
+
+
+def _once(rows: list[tuple[Any, ...]], elsewhere: dict[int, list[int]]) -> list[tuple[Any, ...]]:
+    made = dict.fromkeys(rows)
+    return [
+        row
+        for row in made
+        if not any((other, *row[1:]) in made for other in elsewhere.get(row[0], ()))
+    ]
 
 
 def kinds(rows: Rows) -> int:
