@@ -96,7 +96,8 @@ def test_a_subject_holds_the_patient_and_an_address_its_parts() -> None:
 def test_who_is_held_holds_nobody() -> None:
     for type in resource_types():
         held = {other for others in holds(type).values() for other in others}
-        assert held.isdisjoint(holds(type)) and held.isdisjoint(shared(type))
+        assert held.isdisjoint(holds(type))
+        assert held.isdisjoint(shared(type))
 
 
 @needs_corpora
