@@ -13,12 +13,11 @@ from uuid import uuid4
 from gateway.admission.changes import change
 from gateway.admission.rules import RULED, Change, Hall, admit
 from gateway.errors import Issue, NotFound
-from gateway.fhir.provenance import provenance
 from gateway.identify.late import OLDER
 from gateway.identify.merge import led
-from gateway.messages.meaning import Understood
+from gateway.messages.meaning import Understood, told
 from gateway.model import Context, Entry, Message, Reference
-from gateway.store import SHARED, Ready, Transaction, ready
+from gateway.store import SHARED, Ready, Transaction
 from gateway.store.session import microseconds
 
 
@@ -36,7 +35,7 @@ def enter(
     if translation.asks:
         tx.audit(context, translation.event, message.id)
         return ()
-    tx.fetch(each.reference for each in understood.ready)
+    tx.fetch(understood.references)
     entries, warnings = _standing(tx, understood)
     # A clock that runs ahead mustn't make all later messages old.
     said = min(translation.said, message.received) if translation.said else None
@@ -123,15 +122,9 @@ def _note(
     understood: Understood,
     written: Sequence[Reference],
 ) -> None:
-    """The Provenance of what was written."""
-    translation = understood.translation
-    source = provenance(
-        str(uuid4()),
-        written,
-        sender=context.organization,
-        message=message.id,
-        event=translation.event,
-        map=translation.map,
-        at=message.received,
-    )
-    tx.create(context, ready(source), None)
+    """The Provenance of what was written: the one made beforehand, where it is about just that."""
+    noted = understood.noted
+    fits = noted and noted.message == message.id and set(noted.targets) == set(written)
+    if not (noted and fits and tx.create(context, noted.parts, None)):
+        made = told(str(uuid4()), message, understood.translation, written)
+        tx.create(context, made, None)

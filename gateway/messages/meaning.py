@@ -1,21 +1,23 @@
 """What a message means, worked out without the hub: parsed, translated, made ready to be written.
 
-Pure, so that it can be done in another process than the writer's (``understanding``).
+It may be done in another process than the writer's (``understanding``).
 """
 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from gateway.errors import GatewayError, Internal, ReceiveError
 from gateway.fhir.json import dumps
-from gateway.model import Agency, Entry, Message, Reference, Translation
+from gateway.fhir.provenance import provenance
+from gateway.model import Agency, Context, Entry, Message, Reference, Translation
 from gateway.parse import PARSERS
 from gateway.route.directory import Directory
 from gateway.route.referral import assign
@@ -29,6 +31,17 @@ _MOST: Final = 4096
 """Of an agency's staff and places, which stand in every message of it."""
 
 
+class Noted(NamedTuple):
+    """The Provenance of what a message is likely to write: all but the staff and places, that every
+    message of an agency names again. ``message`` is the message's id, and the Provenance's own;
+    ``targets`` is what that is about.
+    """
+
+    message: str
+    targets: tuple[Reference, ...]
+    parts: Packed
+
+
 @dataclass(frozen=True)
 class Understood:
     """What a message means, its entries apart, each ready to be written.
@@ -38,11 +51,19 @@ class Understood:
 
     translation: Translation
     ready: tuple[Ready, ...]
+    noted: Noted | None = None
 
     @cached_property
     def opened(self) -> tuple[tuple[Entry, Ready], ...]:
         """The entries as objects, each with what it was opened from."""
         return tuple([(each.opened()[0], each) for each in self.ready])
+
+    @property
+    def references(self) -> Iterator[Reference]:
+        """All that it may write, what tells of it too."""
+        yield from (each.reference for each in self.ready)
+        if self.noted is not None:
+            yield f"{self.noted.parts[0]}/{self.noted.parts[1]}"
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -56,7 +77,7 @@ Outcome = Understood | GatewayError
 
 def meant(library: Library, agency: Agency, message: Message, directory: Directory) -> Outcome:
     """Parse and translate a message by its agency's maps, and find in the directory of members
-    whom its referrals ask. Pure, and never raises.
+    whom its referrals ask. Never raises.
     """
     try:
         record = PARSERS[message.kind](message.raw, charset=agency.charset)
@@ -69,7 +90,32 @@ def meant(library: Library, agency: Agency, message: Message, directory: Directo
         return fault_of(fault)
     # Reading is lazy: what a parser mended is known after the last read.
     warnings = (*translation.warnings, *record.warnings)
-    return Understood(replace(translation, entries=(), warnings=warnings), made)
+    told = replace(translation, entries=(), warnings=warnings)
+    return Understood(told, made, None if translation.asks else _noted(message, told, made))
+
+
+def _noted(message: Message, translation: Translation, made: tuple[Ready, ...]) -> Noted | None:
+    targets = tuple([each.reference for each in made if each.type not in SHARED])
+    if not targets:
+        return None
+    return Noted(message.id, targets, told(message.id, message, translation, targets))
+
+
+def told(
+    id: str, message: Message, translation: Translation, targets: Sequence[Reference]
+) -> Packed:
+    """The Provenance of what a message led to, ready to be written."""
+    return ready(
+        provenance(
+            id,
+            targets,
+            sender=Context(message.agency, message.channel).organization,
+            message=message.id,
+            event=translation.event,
+            map=translation.map,
+            at=message.received,
+        )
+    )
 
 
 def _alone(error: GatewayError) -> GatewayError:

@@ -24,7 +24,7 @@ from gateway.beside import Child, Gone, Source, library_of
 from gateway.chain import at_hand
 from gateway.errors import GatewayError
 from gateway.members import Members
-from gateway.messages.meaning import Outcome, Understood, meant, nobodys
+from gateway.messages.meaning import Noted, Outcome, Understood, meant, nobodys
 from gateway.model import Message, Translation
 from gateway.route.directory import Directory
 from gateway.store import Ready
@@ -161,14 +161,17 @@ def _packed(outcome: Outcome) -> Sent:
     if isinstance(outcome, GatewayError):
         return outcome
     # Version 2 doesn't look for what stands twice: that would cost more than it saves.
-    return outcome.translation, marshal.dumps([tuple(each) for each in outcome.ready], 2)
+    entries, noted = [tuple(each) for each in outcome.ready], outcome.noted
+    return outcome.translation, marshal.dumps((entries, noted and tuple(noted)), 2)
 
 
 def _unpacked(sent: Sent) -> Outcome:
     if isinstance(sent, GatewayError):
         return sent
     translation, raw = sent
-    return Understood(translation, tuple([Ready._make(each) for each in marshal.loads(raw)]))
+    entries, noted = marshal.loads(raw)
+    made = tuple([Ready._make(each) for each in entries])
+    return Understood(translation, made, noted and Noted._make(noted))
 
 
 # --- in the child ---------------------------------------------------------------------------------
