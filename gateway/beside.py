@@ -207,7 +207,7 @@ def _serve(
         logs.configure(*logged)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     gc.disable()
-    shipped = load(folders)
+    shipped = load(folders).complete()
     gc.freeze()
     gc.set_threshold(litter, 20, 100)
     gc.enable()

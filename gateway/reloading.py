@@ -91,7 +91,7 @@ class Maps:
 
     def _renew(self, stamps: Mapping[Path, Stamp]) -> None:
         try:
-            shipped = load(self._folders)
+            shipped = load(self._folders).complete()
             library = self._members.over(shipped)
         except MapError as error:
             self._refuse(stamps, error)

@@ -20,7 +20,7 @@ def problems(folders: Sequence[Path]) -> list[MapError]:
 
     One mistake may hide another: what a file that can't be read as YAML holds isn't looked at.
     """
-    first = _tried(lambda: load(folders).complete())
+    first = _tried(lambda: load(folders).checked(folders))
     if first is None:
         return []
     found = {first.place: first}

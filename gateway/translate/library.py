@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +14,12 @@ from gateway.errors import MapError, TranslateError
 from gateway.fhir.elements import Element
 from gateway.model import Agency, Translation
 from gateway.record import Record
+from gateway.settings import shipped
 from gateway.translate.agency import FILE, Profile, read_profile
 from gateway.translate.feeds import Feed
 from gateway.translate.folders import BuiltIn, built_in, digest, given_feeds, own_feeds
 from gateway.translate.maps import KINDS, Maps, shown_folder
-from gateway.translate.plans import Plan, compile_plans, served
+from gateway.translate.plans import Plan, Plans, served
 from gateway.translate.readings import check_policy, check_table
 from gateway.translate.recent import Recent
 from gateway.translate.rules import Compiler
@@ -38,7 +39,7 @@ class Shelf:
     are those of rows and JSON.
     """
 
-    plans: Mapping[str, Plan]
+    plans: Plans
     tables: Mapping[str, Table]
     coding_systems: Table | None
     version: str
@@ -61,13 +62,16 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """Every agency and map. ``version`` changes with any byte of the standard maps."""
+    """Every agency and map. ``version`` changes with any byte of the standard maps.
+
+    What ships is compiled when it is asked for: its own tests have loaded it before it shipped.
+    """
 
     version: str
     agencies: Mapping[str, Agency]
     _layers: tuple[tuple[Path, str], ...]
     _standard: Compiler
-    _plans: Mapping[str, Plan]
+    _plans: Plans
     _shelves: Mapping[str, Shelf]
     _feeds: Mapping[str, BuiltIn]
 
@@ -79,10 +83,19 @@ class Library:
         return hashlib.sha256(told.encode()).hexdigest()
 
     def complete(self) -> Library:
-        """The same, with what ships compiled now too. Raises MapError."""
+        """The same, with the plans of all events compiled now. Raises MapError."""
+        self._plans.complete()
+        return self
+
+    def checked(self, folders: Sequence[Path]) -> Library:
+        """The same, with all that ships in these folders checked now too. Raises MapError."""
         for one in self._feeds.values():
             one.feed  # noqa: B018 - it is made by being read
-        return self
+        for id, home in {home.name: home for home in _homes(folders)}.items():
+            if _ships(home):
+                own = self._shelves[id]
+                _check_own(read_profile(id, home, shown_folder(home)), own.plans, own.feeds)
+        return self.complete()
 
     def map_version(self, id: str) -> str:
         """The version of an agency's maps, its own included."""
@@ -130,28 +143,28 @@ class Library:
         return bindings.pop() if len(bindings) == 1 else None
 
     def _uses(self, name: str) -> set[Element]:
-        return self._standard.uses.get(name, set())
+        return self._plans.uses(name)
 
     def _shelf(self, profile: Profile) -> Shelf:
         systems = self._standard.tables.get("coding-systems")
+        plans = self._plans
         if profile.folder is None:
-            plans, standard = self._plans, self._standard
-            given = given_feeds(self._feeds)
+            given, standard = given_feeds(self._feeds), self._standard
             return Shelf(plans, {}, systems, self.version, profile.agency, standard, feeds=given)
-        compiler, plans = self._standard, self._plans
+        known = {**profile.tables, **self._standard.tables}
         if own := _own_layer(profile.folder):
             layered = Maps((own, *self._layers), self._standard.maps.read)
-            compiler, plans = _compiled(layered, {**profile.tables, **self._standard.tables})
-        known = {**profile.tables, **self._standard.tables}
+            plans = _compiled(layered, known)
         feeds = own_feeds(profile.feeds, profile.folder, self._feeds, known)
-        _check_own(profile, compiler, feeds)
+        if not _ships(profile.folder):
+            _check_own(profile, plans, feeds)
         return Shelf(
             plans,
             profile.tables,
             systems,
             digest([profile.folder], self.version),
             profile.agency,
-            compiler,
+            plans.compiler,
             {name: policy for name, (policy, _) in profile.policies.items()},
             feeds,
         )
@@ -164,10 +177,16 @@ def load(folders: Sequence[Path]) -> Library:
     and line.
     """
     library = standard(folders)
+    for home in _homes(folders):
+        library = library.with_agency(home.name, home)
+    return library
+
+
+def _homes(folders: Sequence[Path]) -> Iterator[Path]:
+    """The folders of agencies, those that count most last."""
     for folder in reversed(folders):
         for file in sorted((folder / "agencies").glob(f"*/{FILE}")):
-            library = library.with_agency(file.parent.name, file.parent)
-    return library
+            yield file.parent
 
 
 def standard(folders: Sequence[Path]) -> Library:
@@ -175,16 +194,24 @@ def standard(folders: Sequence[Path]) -> Library:
     _check_folders(folders)
     layers = tuple((folder / "hl7v2", "hl7v2") for folder in folders if (folder / "hl7v2").is_dir())
     maps = Maps(layers)
-    compiler, plans = _compiled(maps, maps.tables())
+    maps.read_all()
+    plans = Plans(Compiler(maps, maps.tables()))
+    if not all(_ships(folder) for folder, _ in layers):
+        plans.complete()
     return Library(
         version=digest(folder for folder, _ in layers),
         agencies=MappingProxyType({}),
         _layers=layers,
-        _standard=compiler,
+        _standard=plans.compiler,
         _plans=plans,
         _shelves=MappingProxyType({}),
-        _feeds=built_in(folders, compiler.tables),
+        _feeds=built_in(folders, plans.compiler.tables),
     )
+
+
+def _ships(folder: Path) -> bool:
+    """Whether a folder of maps, or of an agency, came with the program."""
+    return folder.is_relative_to(shipped("mappings"))
 
 
 def translate(library: Library, agency: Agency, record: Record) -> Translation:
@@ -259,14 +286,11 @@ def _text(record: Record, field: int, component: int = 1, segment: int = 0) -> s
     return (node.text() if node is not None else None) or ""
 
 
-def _compiled(maps: Maps, tables: Mapping[str, Table]) -> tuple[Compiler, Mapping[str, Plan]]:
+def _compiled(maps: Maps, tables: Mapping[str, Table]) -> Plans:
     maps.read_all()
-    compiler = Compiler(maps, tables)
-    for name in maps.names("datatypes"):
-        source = maps.find("datatypes", name)
-        if source is not None:
-            compiler.check_data_type(source)
-    return compiler, compile_plans(compiler)
+    plans = Plans(Compiler(maps, tables))
+    plans.complete()
+    return plans
 
 
 def _own_layer(folder: Path) -> tuple[Path, str] | None:
@@ -275,18 +299,18 @@ def _own_layer(folder: Path) -> tuple[Path, str] | None:
     return (folder, shown_folder(folder)) if holds else None
 
 
-def _check_own(profile: Profile, compiler: Compiler, feeds: Mapping[str, Feed]) -> None:
+def _check_own(profile: Profile, plans: Plans, feeds: Mapping[str, Feed]) -> None:
     """MapError for a table or policy of an agency's own that no rule uses, or that doesn't fit."""
     for name, table in profile.tables.items():
-        check_table(table, _users(compiler, feeds, name, table.place))
+        check_table(table, _users(plans, feeds, name, table.place))
     for name, (policy, place) in profile.policies.items():
-        check_policy(policy, _users(compiler, feeds, name, place), place)
+        check_policy(policy, _users(plans, feeds, name, place), place)
 
 
-def _users(compiler: Compiler, feeds: Mapping[str, Feed], name: str, place: str) -> set[Element]:
+def _users(plans: Plans, feeds: Mapping[str, Feed], name: str, place: str) -> set[Element]:
     """The elements that a table is read for, in messages or else in rows."""
-    if name in compiler.tables:
-        return set(compiler.uses.get(name, ()))
+    if name in plans.compiler.tables:
+        return plans.uses(name)
     used = [feed.compiler for feed in feeds.values() if name in feed.compiler.tables]
     if not used:
         raise MapError(f"{place}: no rule uses a table '{name}'", place=place)

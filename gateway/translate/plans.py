@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.fhir.elements import Element
 from gateway.model import Entry
 from gateway.record import Record
 from gateway.translate.groups import MESSAGE, Groups, compile_groups, distribute
@@ -39,14 +41,64 @@ class Plan:
             instances[MESSAGE][0].close()
 
 
-def compile_plans(compiler: Compiler) -> dict[str, Plan]:
-    """The plans of all message maps, by event ("REF^I12")."""
-    plans: dict[str, Plan] = {}
+class Plans(Mapping[str, Plan]):
+    """The plans of all message maps, by event ("REF^I12"), each compiled when it is asked for.
+
+    Making them and asking for one may raise MapError.
+    """
+
+    def __init__(self, compiler: Compiler) -> None:
+        self.compiler = compiler
+        self._sources = _by_event(compiler)
+        self._made: dict[str, Plan] = {}
+        self._compiling = threading.Lock()
+        self._whole = False
+
+    def __getitem__(self, event: str) -> Plan:
+        source = self._sources[event]
+        return self._made.get(source.name) or self._compiled(source)
+
+    def __contains__(self, event: object) -> bool:
+        return event in self._sources
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def complete(self) -> None:
+        """Compile all now, and the data type maps that perhaps nothing uses. Raises MapError."""
+        if self._whole:
+            return
+        with self._compiling:
+            for name in self.compiler.maps.names("datatypes"):
+                source = self.compiler.maps.find("datatypes", name)
+                if source is not None:
+                    self.compiler.check_data_type(source)
+        for source in self._sources.values():
+            self._compiled(source)
+        self._whole = True
+
+    def uses(self, table: str) -> set[Element]:
+        """The elements that a table is read for. Raises MapError."""
+        self.complete()
+        return set(self.compiler.uses.get(table, ()))
+
+    def _compiled(self, source: Source) -> Plan:
+        with self._compiling:
+            if source.name not in self._made:
+                self._made[source.name] = compile_plan(self.compiler, source)
+            return self._made[source.name]
+
+
+def _by_event(compiler: Compiler) -> dict[str, Source]:
+    sources: dict[str, Source] = {}
     for name in compiler.maps.names("messages"):
         source = compiler.maps.find("messages", name)
         if source is not None:
-            _add(plans, source, compile_plan(compiler, source))
-    return plans
+            _add(sources, source)
+    return sources
 
 
 def compile_plan(compiler: Compiler, source: Source) -> Plan:
@@ -71,13 +123,13 @@ def _asks(body: Block) -> str:
     return name
 
 
-def _add(plans: dict[str, Plan], source: Source, plan: Plan) -> None:
+def _add(sources: dict[str, Source], source: Source) -> None:
     for event, place in texts(source.body.need("events"), "an event"):
         if not _EVENT.fullmatch(event):
             refuse(place, f"'{event}' is no event like ADT^A01")
-        if event in plans:
-            refuse(place, f"{event} is already served by '{plans[event].name}'")
-        plans[event] = plan
+        if event in sources:
+            refuse(place, f"{event} is already served by '{sources[event].name}'")
+        sources[event] = source
 
 
 def served(plans: Mapping[str, Plan], kind: str) -> bool:
