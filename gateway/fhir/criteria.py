@@ -261,7 +261,7 @@ def _chain(
         raise InvalidSearch(
             "it may be of many types: name one, as subject:Patient.name", place=code
         )
-    return Chain(parameter.rows, tuple(found), asking.base)
+    return Chain(parameter.rows, tuple(found), asking.base, parameter.late)
 
 
 def _has(asking: Asking, name: str, text: str) -> Condition:
@@ -276,7 +276,7 @@ def _has(asking: Asking, name: str, text: str) -> Condition:
     reach = by.targets or asking.types
     if by.kind != "reference" or not set(asking.types) <= set(reach):
         raise InvalidSearch("that parameter doesn't refer to what is searched", place="_has")
-    return Has(type, by.rows, condition(inner, further, text), asking.base)
+    return Has(type, by.rows, condition(inner, further, text), asking.base, by.late)
 
 
 def _listed(asking: Asking, text: str) -> Condition:
@@ -305,6 +305,7 @@ def lates(one: Condition | tuple[Condition, ...]) -> list[Late]:
         return list(one.late)
     if isinstance(one, Composite):
         return lates(tuple(each for all_of in one.alternatives for each in all_of))
-    if isinstance(one, Chain):
-        return lates(tuple(each for _, each in one.targets))
-    return lates(one.meets) if isinstance(one, Has) else []
+    if isinstance(one, Chain | Has):
+        further = one.meets if isinstance(one, Has) else tuple(each for _, each in one.targets)
+        return [*([one.late] if one.late else []), *lates(further)]
+    return []

@@ -159,12 +159,13 @@ class Chain:
     """By ``param`` it refers to a resource that the caller sees and that meets a condition.
 
     ``targets`` are the types that it may be of, each with the condition in that type's terms.
-    ``base`` is this server's own address, "" if unknown.
+    ``base`` is this server's own address, "" if unknown; ``late`` as a Criterion's.
     """
 
     param: str
     targets: tuple[tuple[str, Condition], ...]
     base: str = ""
+    late: Late | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class Has:
     param: str
     meets: Condition
     base: str = ""
+    late: Late | None = None
 
 
 @dataclass(frozen=True, slots=True)

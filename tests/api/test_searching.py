@@ -262,6 +262,30 @@ def test_a_parameter_of_ones_own_finds_what_was_there_and_what_comes(
     assert clinic.get("/fhir/Patient?pronoun=they").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("Observation?whose.family=searched&code=b", ["s-b"]),
+        ("Patient?_has:Observation:whose:code=b", ["s-p"]),
+    ],
+)
+def test_a_reference_of_ones_own_leads_on_at_the_first_search(
+    clinic: Caller, asked: str, found: list[str]
+) -> None:
+    expression = f"Observation.subject | Observation.subject.where(type = '{found[0]}')"  # its own
+    made = parameter(
+        id="whose",
+        url="http://e.org/SearchParameter/whose",
+        code="whose",
+        base=["Observation"],
+        type="reference",
+        target=["Patient"],
+        expression=expression,
+    )
+    put(clinic, made)
+    assert ids(bundle(clinic, f"/fhir/{asked}")) == found
+
+
 def test_an_administrators_parameter_is_everybodys(clinic: Caller, caller: Find) -> None:
     put(caller("admin"), parameter(id="shared", code="spoken-of"))
     assert ids(bundle(clinic, "/fhir/Patient?spoken-of=they&_count=1")) == ["s-p"]
