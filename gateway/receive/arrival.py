@@ -53,7 +53,7 @@ def accept_from(pipeline: Pipeline, settings: Settings) -> Accept:
             return _kept_out(pipeline, agency, "mllp", arrival.raw)
         if head is not None and head.enhanced and not head.bare:
             return _enhanced(pipeline, agency, arrival.raw, head)
-        return take_in(pipeline, agency, "mllp", arrival.raw)
+        return take_in(pipeline, agency, "mllp", arrival.raw, head)
 
     return accept
 
@@ -76,16 +76,18 @@ def window(pipeline: Pipeline) -> int:
     return WINDOW if pipeline.orderly else 1
 
 
-def take_in(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[Receipt]:
+def take_in(
+    pipeline: Pipeline, agency: str, channel: str, raw: bytes, head: Header | None = None
+) -> Future[Receipt]:
     """A message or a batch, answered once, after the commit of all that it led to.
 
-    A batch's receipt says AA where all of its messages were accepted, AE where one wasn't.
+    ``head`` is the message's header, where it was read already. A batch's receipt says AA where all of its messages were accepted, AE where one wasn't.
     """
     if agency in pipeline.members.confidential:
         return _kept_out(pipeline, agency, channel, raw)
     if batch.is_batch(raw):
         return _batch(pipeline, agency, channel, raw)
-    return pipeline.accept(*as_message(agency, channel, raw))
+    return pipeline.accept(*_addressed(agency, channel, raw, head or batch.peeked(raw)))
 
 
 def _kept_out(pipeline: Pipeline, agency: str, channel: str, raw: bytes) -> Future[Receipt]:
