@@ -81,7 +81,8 @@ def take_in(
 ) -> Future[Receipt]:
     """A message or a batch, answered once, after the commit of all that it led to.
 
-    ``head`` is the message's header, where it was read already. A batch's receipt says AA where all of its messages were accepted, AE where one wasn't.
+    ``head`` is the message's header, where it was read already. A batch's receipt says AA where all
+    of its messages were accepted, AE where one wasn't.
     """
     if agency in pipeline.members.confidential:
         return _kept_out(pipeline, agency, channel, raw)
