@@ -20,7 +20,7 @@ from tests.agencies import small_library
 
 SERVE = (sys.executable, "-m", "gateway", "serve")
 ROOT = Path(__file__).resolve().parents[1]
-READY_WITHIN = 60.0
+READY_WITHIN = 240.0
 FIRST_PORT = 10_000 + os.getpid() * 32 % 20_000
 PORTS = itertools.cycle(range(FIRST_PORT, FIRST_PORT + 32))
 
