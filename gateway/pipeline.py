@@ -48,7 +48,7 @@ from gateway.model import (
     Receipt,
 )
 from gateway.offering import offer
-from gateway.operations import Operations
+from gateway.operations import Operations, purging
 from gateway.outgoing.binding import Bindings
 from gateway.outgoing.dispatch import Dispatch
 from gateway.outgoing.drains import Outgoing
@@ -131,7 +131,12 @@ class Pipeline:
             out,
             self.operations.bulk,
             self.operations.jobs,
-            {timers.KEY: self.referrals, beds.KEY: counting, retention.KEY: self.purge},
+            {
+                timers.KEY: self.referrals,
+                beds.KEY: counting,
+                retention.KEY: self.purge,
+                purging.KEY: self.operations.purge,
+            },
             self.replay,
             self._again,
             work,
@@ -151,6 +156,7 @@ class Pipeline:
     def stop(self) -> None:
         """Finish what is in hand of replaying and understanding."""
         self.loads_behind.stop()
+        self.operations.purge.stop()
         self.loading.stop()
         self.replay.stop()
         self.maps.stop()
@@ -180,7 +186,8 @@ class Pipeline:
 
     def _journey(self, message: Message, acknowledge: Acknowledge, enter: Enter) -> Future[Receipt]:
         def submit(outcome: Outcome, word: Acknowledge) -> Future[Receipt]:
-            stored = self._submit(lambda tx: enter(tx, outcome, word))
+            with span.inside():
+                stored = self._submit(lambda tx: enter(tx, outcome, word))
             span.until(stored, "store")
             return stored
 

@@ -1,18 +1,22 @@
 """OpenTelemetry spans of a record's journey, where an endpoint for them is set; else nothing.
 
-A message's journey is a trace of its own, whose ids are made of the message's id: so a delivery,
-days later or in another process, links to it without anybody having kept them. Attributes name
-places, types, codes and ids of ours. OpenTelemetry's SDK is the extra ``otel``, and is imported by
-``begin`` alone; without it every call here is one look at a list.
+A message's journey is a trace of its own, whose ids are made of the message's id; so is each
+version that a unit of work wrote, which links to the request or message that had it written. So a
+delivery, days later or in another process, links to both without anybody having kept them. A
+version's ids are made with the hub's secret: clients choose resources' ids, and may mean somebody
+by them. Attributes name places, types, codes and ids of ours. OpenTelemetry's SDK is the extra
+``otel``, and is imported by ``begin`` alone; without it every call here is one look at a list.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Final, Literal
 
@@ -23,6 +27,9 @@ Ids = tuple[int, int]
 
 HEADER: Final = "traceparent"
 """W3C Trace Context."""
+
+MOST: Final = 50
+"""Of a unit that wrote more versions than that none is a trace: it is a load."""
 
 _PARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _tracer: list[Any] = []
@@ -51,7 +58,12 @@ class Span:
     def until(self, done: Future[Any], name: str) -> None:
         """A part of it that began now and ends with this future."""
 
+    def inside(self) -> AbstractContextManager[None]:
+        """What is begun in there is of it; it isn't over at the end."""
+        return _NOWHERE
 
+
+_NOWHERE: Final = nullcontext()
 NOTHING: Final = Span()
 
 
@@ -61,16 +73,16 @@ def is_on() -> bool:
 
 
 def span(
-    name: str, kind: Kind = "internal", *, parent: str = "", links: Sequence[str] = ()
+    name: str, kind: Kind = "internal", *, parent: str = "", links: Sequence[Ids] = ()
 ) -> Span:
     """A span to be entered; inside it is the parent of others.
 
     ``parent`` is a traceparent that a caller sent, else it is the span that one stands in;
-    ``links`` are ids of messages.
+    ``links`` are those of messages and versions.
     """
     if not _tracer:
         return NOTHING
-    return _Kept(_started(name, kind, parent, [message_ids(each) for each in links]))
+    return _Kept(_started(name, kind, parent, links))
 
 
 def journey(message: str) -> Span:
@@ -78,15 +90,9 @@ def journey(message: str) -> Span:
     if not _tracer:
         return NOTHING
     from opentelemetry import trace
-    from opentelemetry.context import Context
 
-    token = _ids.set(message_ids(message))
     here = trace.get_current_span().get_span_context()
-    links = [trace.Link(here)] if here.is_valid else []
-    try:
-        return _Kept(_tracer[0].start_span("message", context=Context(), links=links))
-    finally:
-        _ids.reset(token)
+    return _Kept(_alone("message", message_ids(message), here))
 
 
 def traceparent() -> str:
@@ -104,6 +110,13 @@ def traceparent() -> str:
 def message_ids(message: str) -> Ids:
     """The trace and span of a message's journey, by its id."""
     whole = uuid.UUID(message).int
+    return whole, whole & (2**64 - 1)
+
+
+def version_ids(secret: bytes, type_: str, id_: str, number: int) -> Ids:
+    """The trace and span of a version of the hub whose secret it is."""
+    name = f"{type_}/{id_}/_history/{number}".encode()
+    whole = int.from_bytes(blake2b(name, digest_size=16, key=secret, person=b"version").digest())
     return whole, whole & (2**64 - 1)
 
 
@@ -178,6 +191,16 @@ class _Kept(Span):
     def end(self) -> None:
         self._live.end()
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        from opentelemetry import context, trace
+
+        token = context.attach(trace.set_span_in_context(self._live))
+        try:
+            yield
+        finally:
+            context.detach(token)
+
     def until(self, done: Future[Any], name: str) -> None:
         from opentelemetry import trace
 
@@ -190,6 +213,48 @@ class _Kept(Span):
             part.end()
 
         done.add_done_callback(ended)
+
+
+class Versions:
+    """Those that a unit of work writes: a span each, of no length, once they are on disk.
+
+    They link to the span that one stands in now.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        from opentelemetry import trace
+
+        self._secret = secret
+        self._cause = trace.get_current_span().get_span_context()
+        self._named: list[tuple[str, str, int]] = []
+
+    def begin(self) -> list[tuple[str, str, int]]:
+        """Where a run of the unit names what it writes: type, id, number."""
+        self._named = []
+        return self._named
+
+    def end(self, done: Future[Any]) -> None:
+        """The last run's are on disk, or the unit failed."""
+        if done.cancelled() or done.exception() is not None or len(self._named) > MOST:
+            return
+        for type_, id_, number in self._named if _tracer else ():
+            live = _alone("version", version_ids(self._secret, type_, id_, number), self._cause)
+            live.set_attribute("gateway.type", type_)
+            live.set_attribute("gateway.version", number)
+            live.end()
+
+
+def _alone(name: str, ids: Ids, cause: Any) -> Any:
+    """A trace of its own, with these ids; it links to what caused it."""
+    from opentelemetry import trace
+    from opentelemetry.context import Context
+
+    links = [trace.Link(cause)] if cause.is_valid else []
+    token = _ids.set(ids)
+    try:
+        return _tracer[0].start_span(name, context=Context(), links=links)
+    finally:
+        _ids.reset(token)
 
 
 def _started(name: str, kind: Kind, parent: str, links: Sequence[Ids]) -> Any:

@@ -27,6 +27,9 @@ from tests.process import SERVE, Process
 from tests.scrapes import Scrape
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+OTHER = "4bf92f3577b34da6a3ce929d0e0e4736"
+"""Of the calls that make a Patient and accept the referral."""
+
 VALUES = ("CANARY", "Walkin", "MEMBER-77", "Rivera", "Food insecurity", "N-1", "N-2", "N-3")
 """Of records, and what their senders call them: names, numbers, reasons, control ids."""
 
@@ -43,6 +46,17 @@ class Seen:
     @property
     def scrape(self) -> Scrape:
         return Scrape(self.numbers)
+
+    @property
+    def deliveries(self) -> list[Span]:
+        """In order."""
+        found = (span for span in self.spans if span.name == "deliver")
+        return sorted(found, key=lambda span: span.start_time_unix_nano)
+
+    def linked(self, span: Span) -> list[Span]:
+        """Those that it links to."""
+        whole = {(each.trace_id, each.span_id): each for each in self.spans}
+        return [whole[link.trace_id, link.span_id] for link in span.links]
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -109,8 +123,18 @@ async def _use(
                 numbers := (await client.get("/metrics", headers=watcher)).text
             ):
                 await asyncio.sleep(0.1)
-    assert notices
+        await _accept(client, {**bank, "traceparent": f"00-{OTHER}-00f067aa0ba902b7-01"})
+        async with asyncio.timeout(20):
+            while len(notices) < 2:
+                await asyncio.sleep(0.05)
     return numbers
+
+
+async def _accept(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    (found,) = (await client.get("/fhir/Task", headers=headers)).json()["entry"]
+    task = {**found["resource"], "status": "accepted"}
+    answer = await client.put(f"/fhir/Task/{task['id']}", json=task, headers=headers)
+    assert answer.status_code == 200, answer.text
 
 
 def _messages() -> list[bytes]:
@@ -189,12 +213,24 @@ def test_a_delivery_links_to_the_message_that_it_began_with(seen: Seen) -> None:
     assert len(journeys) == 3
     parts = {span.name for span in seen.spans if span.parent_span_id == journeys[0].span_id}
     assert parts == {"understand", "store"}
-    (delivery,) = (span for span in seen.spans if span.name == "deliver")
-    (link,) = delivery.links
-    (first,) = (span for span in journeys if span.trace_id == link.trace_id)
-    assert first.span_id == link.span_id
+    delivery, _ = seen.deliveries
+    first, version = seen.linked(delivery)
+    assert first in journeys
+    assert seen.linked(version) == [first]
     told = seen.notified.headers["traceparent"]
     assert told.startswith(f"00-{delivery.trace_id.hex()}-{delivery.span_id.hex()}-")
+
+
+def test_a_delivery_links_to_the_version_that_it_tells_of_and_that_to_the_call_that_wrote_it(
+    seen: Seen,
+) -> None:
+    _, delivery = seen.deliveries
+    _, version = seen.linked(delivery)
+    (call,) = seen.linked(version)
+    assert (call.name, call.trace_id.hex()) == ("PUT /fhir/{resource_type}/{id}", OTHER)
+    said = {each.key: each.value for each in version.attributes}
+    assert said["gateway.type"].string_value == "Task"
+    assert said["gateway.version"].int_value == 2
 
 
 def test_a_request_goes_on_with_its_callers_trace(seen: Seen) -> None:

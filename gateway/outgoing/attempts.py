@@ -117,12 +117,17 @@ class Attempts:
         return None
 
     async def _traced(self, told: Subscriber, made: Made) -> traces.Span:
-        """Where anybody keeps spans, one that links to the message that it all began with."""
+        """Where anybody keeps spans, one that links to the versions that it tells of, and to the
+        message that it all began with.
+        """
         if not traces.is_on():
             return traces.NOTHING
         event = made.deliveries[0].event if made.deliveries else None
         began = await asyncio.to_thread(origin, self._hub, event) if event else ""
-        span = traces.span("deliver", "client", links=[began] if began else [])
+        links = [traces.message_ids(began)] if began else []
+        for one in [each.event for each in made.deliveries[: traces.MOST]]:
+            links.append(traces.version_ids(self._hub.secret, one.type, one.id, one.version))
+        span = traces.span("deliver", "client", links=links)
         span.note(channel=told.channel, agency=told.agency, type=event.type if event else "")
         return span
 

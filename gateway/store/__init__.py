@@ -8,6 +8,7 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     opening     a database made, brought forward or refused (migrations: how; its README: the rules)
     link        one connection, its statements and how its errors are told
     commit      units of work into transactions: group commit (shared: PostgreSQL's; units: both's)
+    connecting  what a connection to PostgreSQL is set to (fate: what became of a COMMIT cut off)
     columns     many rows in one statement of PostgreSQL
     tables      the tables
     session     what the parts of a transaction share
@@ -30,6 +31,7 @@ snapshot. Every call that touches resources takes a ``Context`` first, and the o
     sought      messages found by what they are
     keys audit  who may call; who did what
     purging     what is old enough to go
+    erasing     a person let go for good (scanning: what names them, by bytes)
     backup      a copy of a running SQLite hub, and a hub out of a copy
     vitals      how the hub stands, in numbers
     hub         all of it together

@@ -105,6 +105,25 @@ def _here_sqlite(element: object, compiler: object, **_: object) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
 
+class holds(FunctionElement[bool]):
+    """Whether bytes stand among others: those, and what is looked for."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+
+@compiles(holds, "postgresql")
+def _holds_postgresql(element: holds, compiler: Any, **more: Any) -> str:
+    whole, part = (compiler.process(each, **more) for each in element.clauses)
+    return f"(position({part} IN {whole}) > 0)"
+
+
+@compiles(holds, "sqlite")
+def _holds_sqlite(element: holds, compiler: Any, **more: Any) -> str:
+    whole, part = (compiler.process(each, **more) for each in element.clauses)
+    return f"(instr({whole}, {part}) > 0)"
+
+
 class says(FunctionElement[Any]):
     """Whether a row of ``words`` meets an expression.
 

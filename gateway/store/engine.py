@@ -18,11 +18,11 @@ from typing import Any, Final, Protocol
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.types.numeric import Int8Dumper
 from sqlalchemy.pool import NullPool, QueuePool
 
 from gateway.errors import SettingError, Unavailable
 from gateway.settings import KEEPING
+from gateway.store import connecting
 
 BUSY: Final = 5.0
 """Seconds to wait for another process's lock on the SQLite file."""
@@ -53,25 +53,19 @@ _AWAY: Final = (
     psycopg.errors.ReadOnlySqlTransaction,  # another is the primary by now
 )
 _KEYS: Final = 32
-_PREPARED: Final = 512
-"""Statements that a connection may have prepared: all that don't change, and some searches."""
 _IDLE: Final = 1.0  # seconds
-_HOLD: Final = 5000  # milliseconds
 
-_SYNCHRONOUS: Final = (
-    "SELECT set_config('synchronous_commit', 'on', false)"
-    " WHERE current_setting('synchronous_commit') = 'off'"
-)
 _CARELESS: Final = (
     "SELECT name FROM pg_settings"
     " WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
 )
 
 
-class Retry(BaseException):
+class Retry(Unavailable):
     """PostgreSQL asks for the unit to be run again: a serialization failure, deadlock or race.
 
-    No Exception: what a unit sets down as a fault of its message would otherwise swallow it.
+    A unit that can't go on: what keeps a fault of its message passes it on, like all that is
+    Unavailable. Whoever doesn't changes nothing: the link knows of it (``Link.check``).
     """
 
 
@@ -85,6 +79,10 @@ _WORDS_POSTGRESQL: Final = (
     "CREATE INDEX IF NOT EXISTS words_narrative ON words USING gin (narrative)",
     "CREATE INDEX IF NOT EXISTS words_content ON words USING gin (content)",
 )
+
+
+_MERGED: Final = 500
+"""How many pages of the full text's index a step writes."""
 
 
 class Engine(Protocol):
@@ -129,6 +127,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Close every connection."""
+
+    def settle_words(self, connection: sa.Connection, *, first: bool) -> bool:
+        """Have the full text's index let go of words that were deleted, a step at a time.
+
+        Whether there is more to do.
+        """
 
     def careless(self, connection: sa.Connection) -> Sequence[str]:
         """The server's settings by which what it calls committed may not be on disk."""
@@ -200,6 +204,18 @@ class Sqlite:
         self.reads.dispose()
         self.writes.dispose()
 
+    def settle_words(self, connection: sa.Connection, *, first: bool) -> bool:
+        """FTS5 notes beside a word that it is gone: merging its parts into one drops both.
+
+        A negative number begins with all parts, a positive one goes on; a step that changes less
+        than two rows had nothing to do (FTS5, "merge").
+        """
+        driver: Any = connection.connection.dbapi_connection
+        before = driver.total_changes
+        merge = "INSERT INTO words(words, rank) VALUES('merge', ?)"
+        driver.execute(merge, (-_MERGED if first else _MERGED,))
+        return bool(first or driver.total_changes - before >= 2)
+
     def careless(self, connection: sa.Connection) -> Sequence[str]:
         """None: the settings are ours."""
         return ()
@@ -247,20 +263,20 @@ class Postgresql:
         self._lost = 0.0
         self._closed = False
         for engine in (self.writes, self.reads):
-            sa.event.listen(engine, "connect", _born)
-            sa.event.listen(engine, "connect", _prepared_once)
-            sa.event.listen(engine, "connect", _wait_for_the_disk)
+            connecting.prepare(engine, writes=engine is self.writes)
             sa.event.listen(engine, "checkout", self._checked_out)
             sa.event.listen(engine, "checkin", self._returned)
-        sa.event.listen(self.writes, "connect", _let_go)
 
     def _checked_out(self, driver: Any, record: Any, _: object) -> None:
         """A server that went took all connections with it: one that found out is enough.
 
-        One that nobody used for a while is asked first: who reads can't begin again.
+        One that nobody used for a while is asked first: who reads can't begin again. One that was
+        just made stays, or who connects while another finds out would have none.
         """
+        if (used := record.info.get("used")) is None:
+            return
         now = time.monotonic()
-        if now - record.info.get("used", now) > _IDLE and not self._answers(driver):
+        if now - used > _IDLE and not self._answers(driver):
             self._lost = now
         if record.info["born"] <= self._lost:
             raise sa.exc.DisconnectionError
@@ -336,6 +352,10 @@ class Postgresql:
         self.reads.dispose()
         self.writes.dispose()
 
+    def settle_words(self, connection: sa.Connection, *, first: bool) -> bool:
+        """Its index is of rows: what is left of them a vacuum clears away."""
+        return False
+
     def careless(self, connection: sa.Connection) -> Sequence[str]:
         """What only the server's keeper can set."""
         return connection.scalars(sa.text(_CARELESS)).all()
@@ -343,40 +363,10 @@ class Postgresql:
     def verdict(self, error: BaseException) -> BaseException:
         """A race is run again; a server that is gone, full or starting is ``Unavailable``."""
         if isinstance(error, psycopg.Error) and error.sqlstate in _RETRIED:
-            return Retry(error.sqlstate)
+            return Retry("another writer was first")
         if isinstance(error, _AWAY):
             return Unavailable("the database can't take it now")
         return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
-
-
-def _born(_: object, record: Any) -> None:
-    record.info["born"] = time.monotonic()
-
-
-def _prepared_once(driver: psycopg.Connection[Any], _: object) -> None:
-    """Whole numbers go as bigint: of as many bytes as they need, each mix is another statement."""
-    driver.adapters.register_dumper(int, Int8Dumper)
-    driver.prepared_max = _PREPARED
-
-
-def _let_go(driver: psycopg.Connection[Any], _: object) -> None:
-    """A process that is paused in the middle of a unit holds its rows from others so long only.
-
-    And what a unit asks for it finds by an index: of a table that is new the server believes, until
-    it has looked for itself, that reading all of it is quicker, and did so at every message.
-    """
-    driver.autocommit = True
-    driver.execute(f"SET idle_in_transaction_session_timeout = {_HOLD}")
-    driver.execute("SET enable_seqscan = off")
-    driver.execute("SET jit = off")  # or it compiles where there is no index after all
-    driver.autocommit = False
-
-
-def _wait_for_the_disk(driver: psycopg.Connection[Any], _: object) -> None:
-    """A role, database or server may have commits answered before they are on disk; ours aren't."""
-    driver.autocommit = True
-    driver.execute(_SYNCHRONOUS)
-    driver.autocommit = False
 
 
 _ENGINES: Final[dict[str, Callable[[sa.URL], Engine]]] = {

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
+from gateway import traces
 from gateway.errors import GatewayError, Unavailable
 from gateway.fhir.query import Late
 from gateway.model import Event, Stored, Subscriber
@@ -31,6 +32,7 @@ from gateway.store.commit import start
 from gateway.store.decisions import Deciding, Decisions
 from gateway.store.deliveries import Deliveries
 from gateway.store.engine import Engine, Retry, open_engine
+from gateway.store.erasing import Erasing, Told
 from gateway.store.keys import Admitting, Keys
 from gateway.store.lacking import Awaiting, Lackings
 from gateway.store.leases import Leasing
@@ -48,6 +50,7 @@ from gateway.store.purging import Old, Purging
 from gateway.store.referrals import Pursuing, Referrals
 from gateway.store.resources import Resources
 from gateway.store.rows import KeptRows, RowKeeping
+from gateway.store.scanning import Scanning
 from gateway.store.search.alike import Likenesses
 from gateway.store.search.late import Batch, Lates, Place, catch_up
 from gateway.store.search.renewing import Renewals, Renewing, begun
@@ -80,6 +83,7 @@ class Ask:
 
 
 class Reader(
+    Told,
     Resources,
     Histories,
     Searches,
@@ -103,6 +107,7 @@ class Reader(
     KeptRows,
     Asides,
     Old,
+    Scanning,
     Vitals,
 ):
     """A snapshot of the hub."""
@@ -112,6 +117,7 @@ class Transaction(
     Reader,
     Renewing,
     Creating,
+    Erasing,
     Leaving,
     Keeping,
     Mending,
@@ -190,10 +196,21 @@ class Hub:
     def submit(self, unit: Callable[[Transaction], T]) -> Future[T]:
         """The unit's value, or its error, after its commit. Raises ``Unavailable`` if closed.
 
-        The future fails with ``Unavailable`` where the database can't take it: nothing was done.
-        Its callbacks run on the writer's thread: they must be short.
+        The future fails with ``Unavailable`` where the database can't take it: nothing was done, or
+        nobody can tell (``fate``). Its callbacks run on the writer's thread: they must be short.
+        Versions are traced back to the span that one stands in.
         """
-        return self._committer.submit(self._work(unit))
+        if not traces.is_on():
+            return self._committer.submit(self._work(unit))
+        versions = traces.Versions(self.secret)
+
+        def named(tx: Transaction) -> T:
+            tx.named = versions.begin()
+            return unit(tx)
+
+        future = self._committer.submit(self._work(named))
+        future.add_done_callback(versions.end)
+        return future
 
     def writable(self) -> bool:
         """Whether what is written gets on disk, by what became of the last group.

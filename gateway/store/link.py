@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from gateway.errors import StoreError, Unavailable
 from gateway.store.columns import ByColumn, by_column
 from gateway.store.engine import Engine, Retry
+from gateway.store.fate import NUMBER, Number
 
 Row = Sequence[Any]
 
@@ -160,10 +161,14 @@ class Link:
 
     def check(self) -> None:
         """Raise where a statement failed and nothing was rolled back: it may not be committed."""
-        if self._raced is not None:
-            raise self._raced
+        self.check_race()
         if self.broken or self._failed:
             raise Unavailable("the transaction is lost")
+
+    def check_race(self) -> None:
+        """Raise where all has to be run again, whatever the unit made of it."""
+        if self._raced is not None:
+            raise self._raced
 
     def all(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
         """Every row."""
@@ -200,6 +205,14 @@ class Link:
         self.flush()
         rows: Sequence[Row] = self._try(lambda: self.connection.execute(core, values).fetchall())
         return rows
+
+    def number(self) -> Number | None:
+        """By which to ask what became of the transaction; None where the server can't tell."""
+        run = self.connection.info["run"]
+        if run is None:
+            return None
+        wrote = self._wrote or self._written
+        return Number(self._ask(NUMBER)[0][0] if wrote else None, run)
 
     # --- what waits ------------------------------------------------------------------------------
 
@@ -320,10 +333,10 @@ class Link:
         self._failed = True
         origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         verdict = self.engine.verdict(origin or error)
-        if isinstance(verdict, Unavailable):
-            self.broken = True
         if isinstance(verdict, Retry):
             self._raced = verdict
+        elif isinstance(verdict, Unavailable):
+            self.broken = True
         if verdict is origin:
             # A driver's text may quote values: only its kind is told.
             return StoreError(f"the database refuses a statement: {type(origin).__name__}")

@@ -38,4 +38,6 @@ class Creating(Writing):
         later(VERSION, [(key, type_, 1, "create", now, whole)])
         self.link.known[reference] = Known(head, whole, None, True)
         self.touched.add(type_)
+        if self.named is not None:
+            self.named.append((type_, id_, 1))
         return True

@@ -168,6 +168,11 @@ class Writing(Granting, Resources):
         known = self._known(reference)
         return None if known is None or known.head.deleted else known.read()
 
+    def may_bear_labels(self, reference: Reference) -> bool:
+        """Whether a resource that is there may have ``meta.security``; it isn't opened to tell."""
+        known = self._known(reference)
+        return known is not None and b'"security":' in known.body
+
     def put(
         self,
         context: Context,
@@ -263,6 +268,8 @@ class Writing(Granting, Resources):
         self.link.later(VERSION, [(key, type_, number, change, updated, known.body)])
         self.link.known[f"{type_}/{id_}"] = known
         self.touched.add(type_)
+        if self.named is not None:
+            self.named.append((type_, id_, number))
         return _written(type_, id_, known, change)
 
     def _confirm(self, type_: str, id_: str, said: datetime | None) -> None:

@@ -12,6 +12,9 @@ from typing import Any, Final
 from gateway.model import Context
 from gateway.store.link import Link
 
+Named = tuple[str, str, int]
+"""A version: its resource's type and id, and its number."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FIRST: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -49,7 +52,7 @@ class Session:
     """One transaction's view.
 
     ``secret`` signs the marks of pages. ``touched`` are the types of which it wrote versions
-    (perhaps undone since).
+    (perhaps undone since); ``named`` are the versions, but what was undone, where somebody traces.
     """
 
     def __init__(self, link: Link, clock: Clock, secret: bytes) -> None:
@@ -57,6 +60,7 @@ class Session:
         self.clock = clock
         self.secret = secret
         self.touched: set[str] = set()
+        self.named: list[Named] | None = None
 
     def who(self, context: Context) -> dict[str, Any]:
         """The values that ``grants.visible`` asks for."""
@@ -74,9 +78,12 @@ class Session:
     def savepoint(self) -> Iterator[None]:
         """All or nothing: an exception undoes what was done inside, and goes on its way."""
         self.link.savepoint("inside")
+        before = len(self.named or ())
         try:
             yield
             self.link.release("inside")
         except BaseException:
             self.link.roll_back_to("inside")
+            if self.named is not None:
+                del self.named[before:]
             raise

@@ -3,6 +3,7 @@
 A few writers each take what waits into one transaction: its statements and its commit then serve
 many senders. Each unit stands in a SAVEPOINT of its own, so that one's error leaves the others.
 What the server asks to be run again is run again whole, and each unit alone if that doesn't help.
+Of a transaction whose COMMIT was cut off the server is asked what became of it (``fate``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 
 from gateway import meters
 from gateway.errors import Unavailable
+from gateway.store import fate
 from gateway.store.engine import Engine, Retry
 from gateway.store.link import Apart, Link
 from gateway.store.units import Pending, count, origin, undertake
@@ -160,20 +162,35 @@ class SharedCommit:
             waiting.resolve()
 
     def _once(self, group: Group, more: Iterator[Pending[Any]] | None, by: sa.Engine) -> None:
+        began = time.perf_counter()
         try:
             with by.connect() as connection:
                 self._in_transaction(connection, group, more)
+        except fate.Unheard as cut:
+            if not self._committed(by, cut.number, group):
+                raise Retry("the connection was lost") from None
         except (sa.exc.DBAPIError, self._engine.error) as error:
             verdict = self._engine.verdict(origin(error))
             if isinstance(verdict, Unavailable):
-                self.refusing = True
-                meters.COMMIT_FAILURES.inc(len(group))
+                self._refuse(group)
             raise verdict from None
+        self.refusing = False
+        count(group, time.perf_counter() - began)
+
+    def _committed(self, by: sa.Engine, number: fate.Number, group: Group) -> bool:
+        try:
+            return fate.committed(by, number)
+        except Unavailable:
+            self._refuse(group)
+            raise
+
+    def _refuse(self, group: Group) -> None:
+        self.refusing = True
+        meters.COMMIT_FAILURES.inc(len(group))
 
     def _in_transaction(
         self, connection: sa.Connection, group: Group, more: Iterator[Pending[Any]] | None
     ) -> None:
-        began = time.perf_counter()
         with connection.begin() as transaction:
             together = more is not None
             link = Link(self._engine, connection, eager=not together, lazy=together)
@@ -183,27 +200,38 @@ class SharedCommit:
                 else:
                     _together(link, group, more)
                 link.flush()
+                number = link.number()
+            except Retry:
+                if self._engine.lost(connection):  # the server cut it off: it was idle too long
+                    connection.invalidate()
+                raise
             except Unavailable:
                 if link.broken and self._engine.lost(connection):
                     # Nothing was committed. A server that is away says so by the next connection.
                     raise Retry("the connection was lost") from None
                 raise
-            except Retry:
-                if self._engine.lost(connection):  # the server cut it off: it was idle too long
-                    connection.invalidate()
-                raise
             finally:
                 if link.broken:
                     self.refusing = True
                     connection.invalidate()
-            transaction.commit()
-        self.refusing = False
-        count(group, time.perf_counter() - began)
+            _commit(transaction, number)
+
+
+def _commit(transaction: sa.Transaction, number: fate.Number | None) -> None:
+    try:
+        transaction.commit()
+    except sa.exc.DBAPIError as error:
+        if number is None or not error.connection_invalidated:
+            raise
+        raise fate.Unheard(number) from None
 
 
 def _alone(link: Link, waiting: Pending[Any]) -> None:
     waiting.error = None
-    waiting.value = waiting.unit(link)
+    try:
+        waiting.value = waiting.unit(link)
+    finally:
+        link.check_race()
     link.check()
     waiting.promised = link.promised
 

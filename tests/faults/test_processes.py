@@ -54,9 +54,6 @@ async def _suffer(
 ) -> tuple[Journal, Hub]:
     """Kill one that works, ``ROUNDS`` times; then pause one, so many times."""
     async with cluster(folder, url, roles) as made:
-        # One that is paused right before its COMMIT finds that the server has cut it off, can't
-        # know what became of it, and says so.
-        made.again = pauses > 0
         working = [it for it, each in zip(made.processes, roles, strict=True) if "work" in each]
         async with made.load():
             for _ in range(ROUNDS):

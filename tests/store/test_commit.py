@@ -21,7 +21,7 @@ from gateway.errors import SettingError, Unavailable
 from gateway.model import Event
 from gateway.store import Hub, Transaction, engine, open_hub
 from gateway.store.commit import start
-from tests.store.groups import held, outcome
+from tests.store.groups import Writer, held, outcome
 from tests.store.samples import CLINIC, create, ids, patient, search, update
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -110,27 +110,36 @@ def test_a_unit_that_swallows_a_failed_statement_is_not_committed(hub: Hub) -> N
     create(hub, CLINIC, patient("q"))
 
 
-def test_a_race_that_a_unit_swallows_is_run_again(postgres_url: str) -> None:
-    """Whatever catches it: the unit saw what is no more."""
+@pytest.mark.parametrize("group", [False, True])
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_race_is_run_again_whatever_a_unit_makes_of_it(
+    postgres_url: str, group: bool, raises: bool
+) -> None:
+    """It saw what is no more, and may say "done", or that something else is wrong."""
     hub, tries = open_hub(postgres_url), [0]
     create(hub, CLINIC, patient("p"))
-    other = open_hub(postgres_url)
+    writer = Writer(postgres_url)
 
     def unit(tx: Transaction) -> str:
         tries[0] += 1
         tx.current("Patient", "p")
         if tries[0] == 1:
-            update(other, CLINIC, patient("p", gender="other"))
+            update(hub, CLINIC, patient("p", gender="other"))
         try:
             with tx.savepoint():
                 tx.put(CLINIC, patient("p", gender="female"), interaction="update")
+                tx.flush()
         except Exception:  # noqa: BLE001 - as what keeps a message whatever became of it
+            if raises:
+                raise ValueError("mine") from None
             return "swallowed"
         return "done"
 
-    assert hub.write(unit) == "done"
+    done = writer.together(unit, *[put("q")] * group)
+    assert [outcome(each) for each in done] == ["done"] * (1 + group)
+    assert done[0].result() == "done"
     assert tries == [2]
-    other.close()
+    writer.close()
     hub.close()
 
 

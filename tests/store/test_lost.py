@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from gateway.errors import Unavailable
-from gateway.store import Hub, Transaction, engine, open_hub
+from gateway.store import Hub, Transaction, connecting, engine, open_hub
 
 CUT = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()"""
@@ -86,10 +88,22 @@ def test_one_reader_that_finds_its_connection_cut_is_told_and_finds_out_for_all(
             assert one.agencies() == other.agencies() == []
 
 
+def test_who_connects_while_another_finds_its_connection_cut_has_one(postgres_url: str) -> None:
+    made = engine.open_engine(postgres_url)
+    with made.writes.connect() as other:
+        driver: Any = other.connection.dbapi_connection
+        driver.close()
+        sa.event.listen(made.reads, "connect", lambda *_: made.lost(other))
+        for _ in range(2):
+            with made.reads.connect() as connection:
+                assert connection.scalar(sa.text("SELECT 1")) == 1
+    made.close()
+
+
 def test_who_is_paused_in_the_middle_of_a_unit_holds_its_rows_for_a_while_only(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_HOLD", 50)
+    monkeypatch.setattr(connecting, "_HOLD", 50)
     paused, other = open_hub(postgres_url), open_hub(postgres_url)
     gate, runs = threading.Event(), list[str]()
 

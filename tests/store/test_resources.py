@@ -166,6 +166,20 @@ def test_a_savepoint_undoes_what_was_done_inside_it_alone(hub: Hub) -> None:
     assert ids(search(hub, CLINIC, "Patient", ("_sort", "_id"))) == ["after", "before"]
 
 
+def test_what_a_savepoint_undid_is_not_named_among_what_was_written(hub: Hub) -> None:
+    def unit(transaction: Transaction) -> object:
+        transaction.named = []
+        for id in "abc":
+            with suppress(ValueError), transaction.savepoint():
+                transaction.put(CLINIC, patient(id), interaction="create")
+                if id == "b":
+                    raise ValueError("mine")
+        transaction.delete(CLINIC, "Patient", "a")
+        return transaction.named
+
+    assert hub.write(unit) == [("Patient", "a", 1), ("Patient", "c", 1), ("Patient", "a", 2)]
+
+
 def test_a_transaction_reads_its_own_writes(hub: Hub) -> None:
     def unit(transaction: Transaction) -> int:
         transaction.put(CLINIC, patient("p"), interaction="create")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,48 +11,10 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import Grant
 from gateway.store import Hub, Transaction
-from gateway.store.engine import open_engine
-from gateway.store.link import Link
 from gateway.store.resources import VERSION
 from gateway.store.search import index
-from gateway.store.session import Clock
-from gateway.store.shared import SharedCommit
-from tests.store.groups import outcome
+from tests.store.groups import Work, Writer, outcome
 from tests.store.samples import CLINIC, create, patient
-
-Work = Callable[[Transaction], Any]
-
-
-class Writer:
-    """One writer, which is held until all that is given to it waits."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = open_engine(url)
-        self._committer = SharedCommit(self._engine, writers=1)
-        self._clock = Clock()
-
-    def together(self, *units: Work) -> list[Future[Any]]:
-        """Ended futures of units that waited at the same time."""
-        busy, release = threading.Event(), threading.Event()
-
-        def hold(_: Link) -> None:
-            busy.set()
-            assert release.wait(30)
-
-        self._committer.submit(hold)
-        assert busy.wait(30)
-        given = [self._committer.submit(self._unit(each)) for each in units]
-        release.set()
-        for future in given:
-            future.exception(30)
-        return given
-
-    def _unit(self, work: Work) -> Callable[[Link], Any]:
-        return lambda link: work(Transaction(link, self._clock, b"secret"))
-
-    def close(self) -> None:
-        self._committer.close()
-        self._engine.close()
 
 
 @pytest.fixture
