@@ -245,6 +245,7 @@ def _http(api: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=list(settings.proxies),
         timeout_graceful_shutdown=int(settings.drain_timeout) or 1,
     )
 

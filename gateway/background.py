@@ -3,6 +3,7 @@
     a subscriber's id   a drain of it; the hub leases it (``outgoing.leases``)
     bulk:<id>           a job; whoever locks its folder runs it (``operations.jobs``)
     referrals, beds     what is due of referrals, stays to count: a duty of one at a time
+    erase               persons who are to be forgotten, and were cut off; a duty, too
     replays, received   looked for here: what waited for a code, and messages of which a crash left
                         nothing but that they were received; duties, too
 

@@ -185,6 +185,10 @@ class Members:
         self._known[hashed] = (context, time.monotonic())
         return context
 
+    def is_known(self, secret: str) -> bool:
+        """Whether somebody who bears this key has been let in before, here."""
+        return keys.digest(secret) in self._known
+
     def over(self, library: Library) -> Library:
         """Other maps, with the members as they are. Raises MapError for a member's own maps."""
         self._refresh(0)

@@ -94,6 +94,14 @@ class Settings(BaseSettings):
     most_in_hand: int = Field(
         2000, gt=0, description="calls and messages of all agencies under way at a time"
     )
+    stranger_rate: float = Field(
+        50, ge=0, description="calls a second from one address without a valid key; 0: no limit"
+    )
+    stranger_burst: int = Field(500, gt=0, description="how many of them may come at once")
+    proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1",),
+        description="addresses and networks of balancers whose X-Forwarded-For says who calls",
+    )
     import_limit: int = Field(2**30, gt=0, description="largest body of a bulk import, bytes")
     feed_secrets: dict[str, SecretStr] = Field(
         default_factory=dict,
@@ -204,7 +212,7 @@ class Settings(BaseSettings):
             raise ValueError(f"some of {', '.join(ROLES)}")
         return value
 
-    @field_validator("endpoint_networks", "cors_origins", "roles", mode="before")
+    @field_validator("endpoint_networks", "cors_origins", "roles", "proxies", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return _split(value, ",") if isinstance(value, str) else value

@@ -37,6 +37,7 @@ from gateway.api.unmet import UNMET
 from gateway.api.websocket import PATH, SocketDoor
 from gateway.pipeline import Pipeline
 from gateway.protect.limits import Limits, limits_of
+from gateway.protect.strangers import Strangers
 from gateway.settings import Settings
 from gateway.together import Together
 
@@ -93,7 +94,10 @@ def build_api(
     threads = ThreadPoolExecutor(READERS, thread_name_prefix="api-read")
     limits = limits or limits_of(settings, pipeline.members.allowance)
     look = Together(pipeline.looking.each, TOGETHER, threads)
-    api = Api(pipeline, settings, take_in, ready, threads, look, datetime.now(UTC), limits)
+    strangers = Strangers(settings.stranger_rate, settings.stranger_burst)
+    api = Api(
+        pipeline, settings, take_in, ready, threads, look, datetime.now(UTC), limits, strangers
+    )
     app = _application(threads)
     for endpoint in endpoints:
         _add(app, endpoint, api)

@@ -19,16 +19,18 @@ import structlog
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from gateway import logs, meters, traces
 from gateway.api import answers, requests
 from gateway.api.refusals import Unexpected
-from gateway.errors import GatewayError, SettingError, on_disk
+from gateway.errors import GatewayError, SettingError, Unauthenticated, on_disk
 from gateway.exchange.looking import Wanted
 from gateway.model import Context, Receipt, Stored
 from gateway.pipeline import Pipeline
 from gateway.protect.limits import Limits, Place
 from gateway.protect.policy import Policy, admit
+from gateway.protect.strangers import Kind, Strangers
 from gateway.settings import Settings
 from gateway.together import Together
 
@@ -63,6 +65,7 @@ class Api:
     look: Together[Wanted, Stored]
     started: datetime
     limits: Limits
+    strangers: Strangers
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,11 @@ class Docs:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A row: ``name`` as the specification names the interaction, ``policy`` who may call it."""
+    """A row: ``name`` as the specification names the interaction, ``policy`` who may call it.
+
+    ``counted``: as what a call of its is counted that needs no key; None where its body says who
+    calls, so that only a call that says it wrongly counts, as one with a wrong key does.
+    """
 
     name: str
     method: str
@@ -151,6 +158,7 @@ class Endpoint:
     policy: Policy
     answer: Callable[[Call], Awaitable[Response]]
     docs: Docs
+    counted: Kind | None = "open"
 
 
 class Policed:
@@ -183,9 +191,13 @@ class Door(Policed):
     async def _answer(self, request: Request) -> Response:
         context = NOBODY
         try:
-            context = self._let_in(request)
-            with on_disk():
-                return await self.endpoint.answer(Call(self._api, request, context))
+            try:
+                context = self._let_in(request)
+                with on_disk():
+                    return await self.endpoint.answer(Call(self._api, request, context))
+            except Unauthenticated:
+                self._api.strangers.enter(address(request.scope), "key")
+                raise
         except GatewayError as error:
             return refuse(error, self.endpoint.name, agency=context.agency)
         except Exception as error:  # noqa: BLE001 - recorded by `unexpected`, answered 500
@@ -205,14 +217,24 @@ class Door(Policed):
     def _let_in(self, request: Request) -> Context:
         metrics = self.policy is Policy.METRICS
         if self.policy is Policy.PUBLIC or (metrics and self._api.settings.metrics_public):
+            if self.endpoint.counted is not None:
+                self._api.strangers.enter(address(request.scope), self.endpoint.counted)
             return NOBODY
-        secret = requests.bearer(request)
-        context = self._api.pipeline.members.authenticate(secret)
+        secret, members = requests.bearer(request), self._api.pipeline.members
+        if not members.is_known(secret):  # others' tries are no reason to shut out who has been in
+            self._api.strangers.check(address(request.scope), "key")
+        context = members.authenticate(secret)
         admit(self.policy, context)
         if not (context.admin or metrics):  # who looks after the gateway comes in when it is full
             request.scope[PLACE] = self._api.limits.enter(context.agency)
         hops = requests.hops(request)
         return replace(context, hops=hops) if hops else context
+
+
+def address(scope: Scope) -> str:
+    """Where a call comes from, as far as trusted proxies say; "" where nobody can tell."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def check_doors(app: FastAPI) -> None:

@@ -40,6 +40,7 @@ HEALTH = (
         Policy.PUBLIC,
         livez,
         Docs("Health", "Does it live?", "The process runs.", response=_ANSWER),
+        "probe",
     ),
     Endpoint(
         "readyz",
@@ -55,5 +56,6 @@ HEALTH = (
             response=_ANSWER,
             errors=(503,),
         ),
+        "probe",
     ),
 )

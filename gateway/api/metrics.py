@@ -48,5 +48,6 @@ METRICS = (
             "`GATEWAY_METRICS_PUBLIC` opens it.",
             response={_TEXT: {"A counter": _EXAMPLE}},
         ),
+        "probe",
     ),
 )

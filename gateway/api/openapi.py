@@ -233,8 +233,8 @@ def _responses(docs: Docs, *, open: bool) -> Json:
     made = {str(docs.status): success}
     for status, text in docs.also.items():
         made[str(status)] = _besides(success, status) | {"description": text}
-    errors = {400, *docs.errors, 500}
-    errors |= set() if open else {401, 403, 429, 503}
+    errors = {400, 429, *docs.errors, 500}
+    errors |= set() if open else {401, 403, 503}
     return made | {str(status): _ref("responses", f"Error{status}") for status in sorted(errors)}
 
 

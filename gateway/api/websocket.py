@@ -15,9 +15,10 @@ import structlog
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.api.endpoint import Api, Policed
+from gateway import logs
+from gateway.api.endpoint import Api, Policed, address
 from gateway.deliver.websocket import Socket
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError, Throttled, Unavailable
 from gateway.protect.policy import Policy
 
 PATH: Final = "/websocket"
@@ -29,6 +30,7 @@ AGAIN: Final = 10.0
 """Seconds between two looks whether its keys still stand."""
 
 _REFUSED: Final = 1008  # RFC 6455, 7.4.1: policy violation
+_LATER: Final = 1013  # IANA's list of close codes: try again later
 
 log = structlog.get_logger()
 
@@ -44,6 +46,12 @@ class SocketDoor(Policed):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, from its opening to its end."""
         opened = WebSocket(scope, receive, send)
+        try:
+            self._api.strangers.enter(address(scope), "open")
+        except Throttled as error:
+            logs.refusal(log, "refused", error, route="websocket", status=error.status, agency="")
+            await opened.close(_LATER)  # before it is accepted: 403
+            return
         await opened.accept()
         socket = Socket(asyncio.get_running_loop(), opened.send_text)
         try:

@@ -6,6 +6,8 @@ exporting      $export: what the caller may see, as NDJSON
 conversion     $convert: a message in FHIR, unstored
 everything     $everything: all about a patient that the caller may see
 matching       $match: which records are a person's
+purging        $purge: a person let go for good (person: what is about them; effacing: a round of
+               it; brought: the messages and rows; copies: the files of bulk jobs)
 subscriptions  $status, $events, $resend: how a subscription stands, what it was told
 routing        $route, $decisions, $capacity: where a referral goes, and why
 summarising    $summary: an International Patient Summary
@@ -29,6 +31,7 @@ from gateway.operations.exporting import Exporting
 from gateway.operations.importing import Importing
 from gateway.operations.jobs import Jobs
 from gateway.operations.matching import Matching
+from gateway.operations.purging import Purging
 from gateway.operations.routing import Routing
 from gateway.operations.subscriptions import Subscriptions
 from gateway.operations.summarising import Summarising
@@ -66,6 +69,7 @@ class Operations:
         self.jobs = Jobs(settings.data_dir, settings.bulk_keep, wake)
         self.export = Exporting(hub, self.jobs, note)
         self.import_ = Importing(hall, self.jobs, submit, settings.message_limit)
+        self.purge = Purging(hub, hall.members, self.jobs, submit, wake)
         self.bulk = Bulk(self.jobs, {"export": self.export.run, "import": self.import_.run})
         self.subscriptions = Subscriptions(hub, hall.topics, submit, note, wake)
         self.validate = Validation(hub, hall, known, submit, note)

@@ -38,6 +38,8 @@ REFUSED = {
     ("hook", ""): 401,  # no example bears a signature of today
     ("admin_messages", "task"): 400,  # it isn't asked for with what else a message may be
     ("admin_subscriber_resume", ""): 409,  # nobody is in error
+    ("purge_instance_Patient_post", ""): 409,  # the person's referral is in hand
+    ("purge_instance_Patient_post", "_format"): 409,
 }
 """What is there to be refused."""
 

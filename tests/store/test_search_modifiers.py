@@ -248,6 +248,24 @@ def test_you_find_by_late_rows_what_you_just_wrote_and_not_what_you_changed(hub:
         assert found(hub, CLINIC, "Basic?_content=blue") == []
 
 
+def test_words_find_what_is_of_the_type_that_is_asked_for(hub: Hub) -> None:
+    put(hub, CLINIC, {"resourceType": "Basic", "id": "b", "code": {"text": "red"}})
+    put(
+        hub,
+        CLINIC,
+        {
+            "resourceType": "Flag",
+            "id": "f",
+            "status": "active",
+            "code": {"text": "red"},
+            "subject": {"display": "somebody"},
+        },
+    )
+    for _ in range(2):
+        assert found(hub, CLINIC, "Basic?_content=red") == ["b"]
+        assert found(hub, CLINIC, "Flag?_content=red") == ["f"]
+
+
 def test_what_is_very_much_is_made_in_parts_and_the_asker_told_to_ask_again(hub: Hub) -> None:
     put(hub, CLINIC, *({"resourceType": "Basic", "id": f"b{n}", "code": {}} for n in range(600)))
     (late,) = awaited(parse_query("Basic", [("_content", "x")]))

@@ -20,6 +20,7 @@ from gateway.api.operations.get_ws_binding_token import GET_WS_BINDING_TOKEN
 from gateway.api.operations.lookup import LOOKUP
 from gateway.api.operations.match import MATCH
 from gateway.api.operations.meta import META, META_ADD, META_DELETE
+from gateway.api.operations.purge import PURGE
 from gateway.api.operations.reindex import REINDEX
 from gateway.api.operations.resend import RESEND
 from gateway.api.operations.route import ROUTE
@@ -56,6 +57,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     DECISIONS,
     CAPACITY,
     REINDEX,
+    PURGE,
     STATUS,
     EVENTS,
     RESEND,

@@ -135,7 +135,7 @@ def keys(looked: Looked, condition: Condition, beside: Sequence[Criterion] = ())
             rows = tables.reference.alias()
             return sa.select(rows.c.resource).where(_in_compartment(condition, rows))
         case Words():
-            return words.keys(condition)
+            return words.keys(looked.types, condition)
         case Near():
             return places.keys(looked.types, condition)
 

@@ -17,7 +17,9 @@ from gateway.model import Resource
 from gateway.store.dialects import says, word_list
 from gateway.store.grants import owned
 from gateway.store.link import Statement
+from gateway.store.search.comparisons import among
 from gateway.store.search.shapes import bind
+from gateway.store.tables import resource
 
 TABLE: Final = sa.table(
     "words",
@@ -64,13 +66,16 @@ def splits(types: tuple[str, ...]) -> bool:
     return _NARROWED in types
 
 
-def keys(asked: Words) -> sa.Select[int]:
-    """The keys of the resources whose documents, or one of them, meet the expression."""
-    table = TABLE.alias()
+def keys(types: tuple[str, ...], asked: Words) -> sa.Select[int]:
+    """The keys of the resources of these types whose documents, or one, meet the expression."""
+    table, row = TABLE.alias(), resource.alias()
     key: sa.ColumnElement[int] = table.c.rowid.op(">>", return_type=sa.BigInteger())(
         sa.literal_column("1")
     )
-    return sa.select(key).where(_meets(table, asked))
+    # A document doesn't say of what type its resource is, as search rows do by their parameter.
+    return sa.select(row.c.key).where(
+        _meets(table, asked), row.c.key == key, among(row.c.type, types)
+    )
 
 
 def found(row: sa.FromClause, types: tuple[str, ...], asked: Words) -> sa.ColumnElement[bool]:
