@@ -1,12 +1,13 @@
 """Two records of one patient become one: HL7 v2.8.2 §3.3.40 (A40), R4 ``Patient.link``.
 
 The retired Patient stays, inactive, and points to its heir. What is said of it later is about the
-heir: a message that still names the retired one revives nothing. Pure.
+heir: a message that still names the retired one revives nothing. Two that are only linked (A24)
+stay apart. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +30,9 @@ STANDS: Final = Issue(
     code="duplicate",
     severity="warning",
 )
+
+
+_LINK: Final = frozenset({"link"})
 
 
 def heir(patient: Resource) -> Reference | None:
@@ -62,8 +66,26 @@ def led(
             still[to] = STANDS
         elif to is not None and last not in (entry.reference, to):
             raise IdentifyError("this record was merged into another before", place="MRG-1")
-    standing = tuple(_stored(entry, heirs, still, content) for entry in entries)
+    apart = frozenset(entry.reference for entry in patients)
+    standing = tuple(
+        _parted(_stored(entry, heirs, still, content), apart, content) for entry in entries
+    )
     return standing, tuple(dict.fromkeys(still.values()))
+
+
+def _parted(entry: Entry, apart: Collection[Reference], content: Content) -> Entry:
+    """A Patient that is no longer linked with the others here (A37); its other links stay."""
+    if "link" not in entry.removes or not entry.reference.startswith("Patient/"):
+        return entry
+    current = content(entry.reference) or {}
+    kept = [
+        link
+        for link, (to, type_) in zip(current.get("link", ()), _links(current), strict=True)
+        if type_ != "seealso" or to not in apart
+    ]
+    if not kept:
+        return entry
+    return replace(entry, resource={**entry.resource, "link": kept}, removes=entry.removes - _LINK)
 
 
 def _check(patients: Iterable[Entry]) -> None:

@@ -125,6 +125,7 @@ class _Segment:
         self.ordinal = segment.ordinal
         self.index = segment.index
         self.shape = segment.shape
+        self.raw = getattr(segment, "raw", "")
 
     def repetitions(self, number: int) -> Sequence[Node]:
         """The field's repetitions, each noting what is read of it."""

@@ -20,6 +20,7 @@ _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _URI: Final = re.compile(r"(?:urn:[a-z0-9]{2,}:|[a-z][a-z0-9+.-]+://)\S+")
 _TABLE: Final = re.compile(r"HL7-?(\d{1,4})")
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 
 _SSN: Final = 9
 _SHORTEST: Final = 20
@@ -155,6 +156,12 @@ def _digits(text: str) -> str:
     return "".join(character for character in text if character in "0123456789")
 
 
+def _number(text: str) -> str:
+    """The first number in a text, as sent: of ``<0.5`` that is 0.5."""
+    found = _NUMBER.search(text)
+    return found[0] if found else ""
+
+
 def _base64(text: str) -> str:
     return b64encode(text.encode()).decode()
 
@@ -182,6 +189,7 @@ OF_TEXT: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
         "hash": _hash,
         "lower": str.lower,
         "mask-ssn": _masked,
+        "number": _number,
         "upper": str.upper,
     }
 )

@@ -1,5 +1,5 @@
-"""``keep``, ``known``, ``forget``, ``made-by`` and ``else``: what a message never changes, must
-find, takes away, only refers to, and has where no key finds anything.
+"""``keep``, ``known``, ``forget``, ``made-by``, ``else`` and ``apart``: what a message never
+changes, must find, takes away, only refers to, has where no key finds anything, and several of one.
 
 A cancelled discharge (A13) has no PV1-44, which elsewhere says nothing; here it ends no stay.
 """
@@ -44,6 +44,13 @@ def compile_else(item: Yaml | None, frame: Frame) -> bool:
     if text(item, "'else'") != "message" or frame.dialect is not None:
         refuse(item.place, "'else' is 'message', and of HL7 v2 only")
     return True
+
+
+def compile_apart(item: Yaml | None, frame: Frame) -> bool:
+    """Whether several of one key are several; MapError where there are no segments to tell by."""
+    if item is not None and frame.dialect is not None:
+        refuse(item.place, "'apart' is of HL7 v2 only")
+    return item is not None and flag(item, "'apart'")
 
 
 def compile_elsewhere(compiler: Compiler, body: Block) -> bool:

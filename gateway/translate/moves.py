@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 from gateway.translate.code import At, Code
 from gateway.translate.conditions import compile_choice
@@ -96,6 +98,21 @@ def over_scopes(group: str, rule: Rule) -> Rule:
             _listing(code, into, one)
 
     return Rule(write, many=True)
+
+
+def each_once(rule: Rule) -> Rule:
+    """Of references to one thing the first: what is told of twice is one resource."""
+
+    def write(code: Code, at: At, into: str) -> None:
+        rule.write(code, at, into)
+        with code.block(f"if {into} is not None"):
+            code(f"{into} = {code.bound(_once)}({into})")
+
+    return replace(rule, write=write)
+
+
+def _once(references: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({one.get("reference", n): one for n, one in enumerate(references)}.values())
 
 
 def start_at(item: Yaml, site: Site, rule: Rule) -> Rule:

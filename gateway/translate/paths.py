@@ -125,6 +125,11 @@ class Path:
         """Whether it is the first repetition of such a field, and no more."""
         return self.is_plain and not (self.choice or self.repetition or self.parts)
 
+    @property
+    def is_own_cell(self) -> bool:
+        """Whether it is a column of the row in hand: there is one such cell, undivided."""
+        return bool(self.column) and self.is_own_field
+
     def holds(self, scope: Scope) -> bool:
         """Whether there is anything in its field, in any segment of that name that it sees."""
         at: Scope | None = scope
@@ -151,10 +156,10 @@ class Path:
             at = at.parent if at is not None else None
         while at is not None and self.segment not in at.segments and at.parent is not None:
             at = at.parent
-        held = next(iter(at.segments.values()), ()) if at is not None else ()
         own = at.segments.get(self.segment, ()) if at is not None else ()
         if own:
             return f"{cast('Placed', own[0]).where}:{self.column}"
+        held = next(iter(at.segments.values()), ()) if at is not None else ()
         return f"{cast('Placed', held[0]).where}:{self.text}" if held else self.text
 
 
@@ -221,12 +226,13 @@ Met = Callable[[Code, At], AbstractContextManager[str]]
 
 First = Callable[[Run, Scope, "Node | None"], "Node | None"]
 Segments = Callable[[Code, At], str]
-"""What gives all segments of a path's name."""
+"""What gives the segments that a path without a field names."""
 
 
 def compile_segments(path: Path) -> Segments:
-    """All segments of a path's name in its scope."""
-    return lambda code, at: code.segments(at, path.segment, path.up)
+    """All segments of a path's name in its scope; of ``SPM[2]`` the second, if there is one."""
+    part = f"[{path.nth - 1}:{path.nth}]" if path.nth > 1 else ""
+    return lambda code, at: code.segments(at, path.segment, path.up) + part
 
 
 def all_met(path: Path, choose: Choose, place: str) -> Met:
@@ -278,6 +284,12 @@ def _first(code: Code, at: At, path: Path, chosen: Write | None) -> Iterator[str
     if path.search is not None:
         code(f"{one} = {code.bound(path.search.first)}(run, {at.scope}, {at.node})")
         head = f"if {one} is not None"
+    elif path.is_own_cell:
+        cell = code.cell(at, path.segment, path.field)
+        with code.block(f"if {cell} is not None"):
+            code(f"{one} = {cell}")
+            yield one
+        return
     elif path.is_plain and not path.choice and not path.repetition:
         field, there = code.field(at, path.segment, path.field)
         with code.block(f"if {there}"):

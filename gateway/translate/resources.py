@@ -18,6 +18,7 @@ from gateway.translate.elements import Content, fill
 from gateway.translate.groups import Groups
 from gateway.translate.ids import identity
 from gateway.translate.keeping import (
+    compile_apart,
     compile_else,
     compile_elsewhere,
     compile_forget,
@@ -37,14 +38,14 @@ from gateway.translate.paths import (
 )
 from gateway.translate.readings import KEY
 from gateway.translate.rules import Compiler, Named, node_frame
-from gateway.translate.run import Run, Scope
+from gateway.translate.run import Run, Scope, words
 from gateway.translate.sites import AGENCY, Home, Rule, Site
 from gateway.translate.source import Block, Yaml, block, flag, refuse, several, text, texts
 from gateway.translate.verbs import TEXT
 
 _KEYS: Final = frozenset(
     {"to", "in", "each", "if", "key", "use", "set", "keep", "known", "forget", "optional"}
-    | {"made-by", "else"}
+    | {"made-by", "else", "apart"}
 )
 _NONE: Final[frozenset[str]] = frozenset()
 _CONTROL_ID: Final = Path("MSH-10", segment="MSH", field=10)
@@ -81,9 +82,28 @@ class Maker:
     """Whether other records make it, and here it is only referred to."""
     alone: bool = False
     """Whether one that no key names is known by its message alone, where its segment is there."""
+    apart: bool = False
+    """Whether several of one key in a message are several, unless they say the same."""
 
     def named(self, run: Run, scope: Scope, node: Node | None) -> Reference:
         """Its reference. Raises TranslateError where nothing says who it is."""
+        reference = self._known_by(run, scope, node)
+        return self._apart(run, scope, reference) if self.apart else reference
+
+    def _apart(self, run: Run, scope: Scope, reference: Reference) -> Reference:
+        """The same for the first of a key; each of other words by its number among them."""
+        met = run.met.setdefault(reference, [])
+        said = [words(one) for one in met] if met else []
+        if met and (own := words(scope)) in said:
+            number = said.index(own)
+        else:
+            number = len(met)
+            met.append(scope)
+        if not number:
+            return reference
+        return f"{self.type}/{identity(run.agency.id, self.type, '', f'{reference}|{number}')}"
+
+    def _known_by(self, run: Run, scope: Scope, node: Node | None) -> Reference:
         for key, many in self.keys:
             value = key.call(run, scope, node)
             if value is None:
@@ -117,6 +137,8 @@ class Maker:
 
     def _known_at(self, scope: Scope) -> str:
         """The place of what names a resource that must be known: the first of its key's paths."""
+        if self.known == (self.key_path,):  # as of most: it is that one, whatever it holds
+            return self.key_path.shown(scope)
         told = (path for path in self.known if path.holds(scope))
         return next(told, self.key_path).shown(scope)
 
@@ -218,6 +240,7 @@ def _maker(
         fills=Written(body.place, filling, "run", *HERE, "made", "removes"),
         elsewhere=elsewhere,
         alone=compile_else(body.get("else"), frame),
+        apart=compile_apart(body.get("apart"), frame),
     )
 
 

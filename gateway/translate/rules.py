@@ -16,7 +16,7 @@ from gateway.translate.code import At, Code, Write, Written
 from gateway.translate.conditions import Condition, compile_condition
 from gateway.translate.maps import HEADER, Maps, Source, missing
 from gateway.translate.memory import remembered
-from gateway.translate.moves import each_node, over_scopes, over_segments, start_at
+from gateway.translate.moves import each_node, each_once, over_scopes, over_segments, start_at
 from gateway.translate.objects import (
     Part,
     check_needed,
@@ -244,6 +244,8 @@ class Compiler:
         condition = self.condition(item.get("if"), inner if each is not None else site)
         if each is not None:
             found = self.over(each, site, given(rule, condition))
+            if element.types == ("Reference",):
+                found = each_once(found)
             rows = site.frame.dialect is not None and not is_path(text(each), site.frame)
             return the_first(found) if rows and not element.is_list else found
         if (source := item.get("from")) is not None:

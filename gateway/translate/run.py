@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, cast
 
 from gateway.errors import Issue, Lack, TranslateError
 from gateway.model import Agency, Reference
@@ -59,6 +59,19 @@ class Scope:
             scope = scope.parent
 
 
+class Said(Protocol):
+    """A segment of an HL7 v2 message, as it came."""
+
+    @property
+    def raw(self) -> str: ...  # noqa: D102
+
+
+def words(scope: Scope) -> tuple[str, ...]:
+    """What an HL7 v2 scope's own segments say, word for word."""
+    held = (segment for each in scope.segments.values() for segment in each)
+    return tuple(cast(Said, segment).raw for segment in held)
+
+
 @dataclass(slots=True)
 class Run:
     """One translation: whose, with what tables, by which clock, and what was found on the way.
@@ -70,7 +83,8 @@ class Run:
     agency's own for tables, ``lacks`` the codes that somebody is to be asked about, by table and
     code. ``whole``: what is read says all of what it is about, so that what is empty goes;
     ``dates`` is how 3/4/24 is read ("M/D/Y", "D/M/Y", "" where it isn't), ``refers`` what other
-    rows must have made, with a place; ``record`` is the message that is read.
+    rows must have made, with a place; ``record`` is the message that is read, ``met`` where
+    those stand that a key was found for, of resources that are kept ``apart``.
     """
 
     agency: Agency
@@ -89,6 +103,7 @@ class Run:
     dates: str = ""
     refers: dict[Reference, str] = field(default_factory=dict)
     record: Record | None = None
+    met: dict[Reference, list[Scope]] = field(default_factory=dict)
 
     def warn(
         self, node: Node | None, text: str, code: str = "value", condition: str = "207"

@@ -87,6 +87,7 @@ class _Segment:
         self.index = segment.index
         self.shape = segment.shape
         self.where = getattr(segment, "where", "")
+        self.raw = getattr(segment, "raw", "")
 
     def repetitions(self, number: int) -> Sequence[Node]:
         return [_Node(node, self._journal) for node in self._segment.repetitions(number)]

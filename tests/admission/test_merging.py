@@ -89,6 +89,17 @@ def test_after_a_merge_all_refers_to_the_heir_and_the_performer_still_sees_whom_
     } == before
 
 
+def test_records_that_are_linked_stay_apart_until_they_are_unlinked(pipeline: Pipeline) -> None:
+    send(pipeline, REFERRAL)
+    pair = (f"PID|1||{SURVIVOR}||Novak^Elena||19870322|F", f"PID|2||{LOSER}")
+    assert send(pipeline, adt("A24", "202611200900", *pair)).acknowledgement == "AA"
+    loser, other = both(pipeline)
+    assert [each["type"] for each in loser["link"] + other["link"]] == ["seealso", "seealso"]
+    assert "active" not in loser
+    assert send(pipeline, adt("A37", "202611200930", *pair)).acknowledgement == "AA"
+    assert not any("link" in each for each in both(pipeline))
+
+
 def test_what_was_moved_is_on_record_so_that_it_can_be_undone(pipeline: Pipeline) -> None:
     send(pipeline, REFERRAL)
     send(pipeline, merged("202611200900"))

@@ -101,6 +101,23 @@ def test_a_numbered_sender_is_told_which_number_comes_next(clinic: Caller) -> No
     assert heard == [(200, "AA", "-1"), (200, "AA", "5"), (422, "AE", "6")]
 
 
+@pytest.mark.parametrize("modes", [b"", b"|||AL|AL"])
+def test_a_message_without_its_number_is_kept_and_told_what_it_lacks(
+    clinic: Caller, admin: Caller, modes: bytes
+) -> None:
+    id = uuid4().hex[:20]
+    raw = adt("", f"M{id}").replace(b"|P|2.5.1", b"|P|2.5.1" + modes)
+    answer = clinic("POST", "/intake/hl7v2", content=raw, headers=HL7)
+    assert (answer.status_code, msa(answer.content)[1:3]) == (422, ["AE", ""])
+    assert b"\rERR||MSH^1^10|101^Required field missing^HL70357|E||||MSH-10 is required\r" in (
+        answer.content
+    )
+    failed = clinic.get("/intake/messages?status=failed").json()["messages"][0]
+    assert (failed["controlId"], failed["place"]) == ("", "MSH-10")
+    whole = admin.get(f"/admin/messages/{failed['id']}").json()
+    assert base64.b64decode(whole["raw"]) == raw
+
+
 def test_what_is_no_message_is_refused_and_kept(clinic: Caller) -> None:
     answer = clinic("POST", "/intake/hl7v2", content=b"hello", headers=HL7)
     assert answer.status_code in (400, 422)

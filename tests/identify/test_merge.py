@@ -78,6 +78,22 @@ def test_an_heir_of_several_keeps_its_links_to_all() -> None:
     assert others == ["Patient/a", "Patient/c"]
 
 
+def test_records_that_are_unlinked_keep_their_links_to_others() -> None:
+    known = hub(
+        {**patient("a"), "link": [*patient("a", seealso="b")["link"], *_heirs_of("c")]},
+        patient("b", seealso="a"),
+    )
+    gone = frozenset({"link"})
+    (a, b), _ = led((Entry(patient("a"), gone), Entry(patient("b"), gone)), known.get)
+    assert (a.resource["link"], a.removes) == (_heirs_of("c"), frozenset())
+    assert ("link" in b.resource, b.removes) == (False, gone)
+
+
+def _heirs_of(retired: str) -> list[Resource]:
+    links: list[Resource] = patient("", replaces=retired)["link"]
+    return links
+
+
 def test_what_comes_late_only_fills_in_and_gives_no_second_value_of_a_choice() -> None:
     current = {"resourceType": "Observation", "id": "o", "status": "final", "valueInteger": 1}
     late = {**current, "status": "preliminary", "valueString": "1", "issued": "2026"}

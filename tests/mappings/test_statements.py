@@ -85,7 +85,7 @@ def test_an_interval_before_v25_is_a_code_of_the_dosage(library: Library) -> Non
     [
         ("<15", {"valueQuantity": {"comparator": "<", "value": 15, "unit": "mg/dL"}}),
         (">=7", {"valueQuantity": {"comparator": ">=", "value": 7, "unit": "mg/dL"}}),
-        ("<0.5", {"valueString": "<0.5 mg/dL"}),
+        ("<1/2", {"valueString": "<1/2 mg/dL"}),
     ],
 )
 def test_a_number_with_a_comparator_keeps_its_unit(

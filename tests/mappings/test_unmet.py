@@ -99,6 +99,63 @@ def test_a_charge_is_a_charge_and_a_payment_is_none(library: Library) -> None:
     assert str(item["quantity"]["value"]) == "2"
 
 
+PROBLEM = "PRB|AD|20260101|I10^Hypertension^I10|PR1^C"
+GOAL = "GOL|AD|20260101|312^Improve^LOC|G1^C||1|20260101|20260601"
+PATHWAY = "PTH|AD|CP1^Stroke pathway^LOC|P1^C|20260101|on-hold"
+
+
+@pytest.mark.parametrize(
+    ("event", "segments"),
+    [
+        ("PPR^PC1", (PROBLEM, PATHWAY, GOAL)),
+        ("PPG^PCG", (PATHWAY, GOAL, PROBLEM)),
+        ("PPP^PCB", (PATHWAY, PROBLEM, GOAL)),
+    ],
+)
+def test_a_plan_a_problem_and_a_goal_know_each_other_whichever_comes_first(
+    library: Library, event: str, segments: tuple[str, ...]
+) -> None:
+    seen = "OBX|1|ST|A^x||y||||||F"
+    told = message(library, event, PATIENT, *segments, seen)
+    (plan,), (problem,), (goal,) = (made(told, x) for x in ("CarePlan", "Condition", "Goal"))
+    assert (plan["status"], plan["title"]) == ("on-hold", "Stroke pathway")
+    assert plan["addresses"] == goal["addresses"] == [{"reference": f"Condition/{problem['id']}"}]
+    assert plan["goal"] == [{"reference": f"Goal/{goal['id']}"}]
+    assert ("evidence" in problem) == (event == "PPR^PC1")
+    assert made(told, "Observation")
+    goals = message(library, "PGL^PC6", PATIENT, GOAL, PROBLEM)
+    assert made(goals, "Goal") == [goal]
+    mended = message(library, "PPR^PC3", PATIENT, PROBLEM.replace("AD", "DE"))
+    (gone,) = made(mended, "Condition")
+    assert (gone["id"], "clinicalStatus" in gone) == (problem["id"], False)
+
+
+@pytest.mark.parametrize(
+    ("segments", "status"),
+    [
+        (("OBR|1||F1^LAB|24323-8^Panel^LN" + "|" * 21 + "F",), "completed"),
+        (("OBR|1||F1^LAB|24323-8^Panel^LN" + "|" * 21 + "P",), "active"),
+        (("OBR|1||F1^LAB|24323-8^Panel^LN" + "|" * 21 + "X",), "revoked"),
+        (("OBR|1||F1^LAB|24323-8^Panel^LN",), "unknown"),
+        (("ORC|RE", "OBR|1||F1^LAB|24323-8^Panel^LN"), "active"),
+    ],
+)
+def test_a_result_tells_of_its_order_though_no_orc_does(
+    library: Library, segments: tuple[str, ...], status: str
+) -> None:
+    told = message(library, "ORU^R01", PATIENT, *segments, "OBX|1|ST|A||x")
+    (asked,), (report,) = made(told, "ServiceRequest"), made(told, "DiagnosticReport")
+    assert report["basedOn"] == [{"reference": f"ServiceRequest/{asked['id']}"}]
+    assert (asked["status"], asked["intent"]) == (status, "order")
+    assert asked["code"]["text"] == "Panel"
+    assert [one["value"] for one in asked["identifier"]] == ["F1"]
+
+
+def test_an_obr_that_says_nothing_of_an_order_makes_none(library: Library) -> None:
+    told = message(library, "ORU^R01", PATIENT, "OBR|1||||||2026", "OBX|1|ST|A||x")
+    assert not made(told, "ServiceRequest")
+
+
 def test_what_was_dispensed_names_its_prescription(library: Library) -> None:
     order = ("ORC|NW|1", "TQ1|1||TID", "RXO|115^Doxycycline^NDC|1", "RXR|IV")
     encoded = ("RXE||115^Doxycycline^NDC|1", "TQ1|1||TID", "RXR|PO")

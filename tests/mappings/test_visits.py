@@ -31,6 +31,7 @@ def visit(
         ("A07", "in-progress"),
         ("A11", "cancelled"),
         ("A13", "in-progress"),
+        ("A23", "entered-in-error"),
         ("A38", "cancelled"),
     ],
 )
@@ -96,6 +97,24 @@ def test_a_message_may_merge_several(library: Library) -> None:
     other = PATIENT.replace("77^", "78^")
     merged = message(library, "ADT^A40", PATIENT, "MRG|90^^^CLINIC^MR", other, "MRG|91^^^CLINIC^MR")
     assert len(made(merged, "Patient")) == 4
+
+
+def test_two_records_of_one_person_stay_apart_and_see_each_other(library: Library) -> None:
+    other = "PID|2||88^^^CLINIC^MR||Roe^Jo||1980|F"
+    one, two = made(message(library, "ADT^A24", PATIENT, other), "Patient")
+    assert one["link"] == [{"other": {"reference": f"Patient/{two['id']}"}, "type": "seealso"}]
+    assert two["link"] == [{"other": {"reference": f"Patient/{one['id']}"}, "type": "seealso"}]
+    assert (two["name"], two["birthDate"]) == ([{"family": "Roe", "given": ["Jo"]}], "1980")
+    apart = message(library, "ADT^A37", PATIENT, other)
+    assert [each.removes for each in apart.entries] == [frozenset({"link"})] * 2
+
+
+def test_a_bed_is_where_a_visit_is(library: Library) -> None:
+    (place,) = made(message(library, "ADT^A01", PATIENT, visit(place="W1^7^A^HOSP")), "Location")
+    told = message(library, "ADT^A20", "NPU|W1^7^A^HOSP|K", "NPU|W1^7^B^HOSP|X")
+    one, two = made(told, "Location")
+    assert one["id"] == place["id"]
+    assert [each["operationalStatus"].get("code") for each in (one, two)] == ["K", None]
 
 
 def test_a_late_update_does_not_make_the_retired_active(library: Library) -> None:

@@ -111,6 +111,16 @@ def test_the_sender_hears_what_msh_15_and_msh_16_ask_for(
     assert failed == ([] if mrn else ["E1"])
 
 
+@pytest.mark.parametrize("mode", ["", "AL"])
+def test_a_message_without_its_number_hears_what_it_lacks(pipeline: Pipeline, mode: str) -> None:
+    raw = adt(mode, mode, id="X1").replace(b"|X1|", b"||")
+    (answer,) = asked(pipeline, raw)
+    assert (field(answer, "MSA", 1), field(answer, "MSA", 2)) == ("AE", "")
+    assert (field(answer, "ERR", 2), field(answer, "ERR", 8)) == ("MSH^1^10", "MSH-10 is required")
+    (kept,) = pipeline.failed_messages(CLINIC)
+    assert kept.message.raw == raw
+
+
 def test_answers_keep_the_order_of_the_messages_in_either_mode(pipeline: Pipeline) -> None:
     raws = [adt("AL", "AL", id="1"), adt(id="2"), adt("AL", "NE", id="3"), adt(id="4")]
     answers = asked(pipeline, *raws)

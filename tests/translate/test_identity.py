@@ -91,6 +91,31 @@ def test_what_no_key_names_is_known_by_its_message_alone_where_the_map_says_so(
         run(loaded, "PV1|1")
 
 
+@pytest.mark.parametrize(("apart", "count"), [("apart: true", 3), ("apart: false", 1), ("", 1)])
+def test_several_of_one_key_are_one_unless_they_are_kept_apart(
+    tmp_path: Path, apart: str, count: int
+) -> None:
+    text = f"""\
+    map: ADT_A01
+    events: [ADT^A01]
+    resources:
+      note:
+        {apart}
+        each: OBX
+        to: Observation
+        key: {{from: OBX-3}}
+        set:
+          status: {{const: final}}
+          code: {{text: {{from: OBX-3}}}}
+          valueString: {{from: OBX-5}}
+    """
+    loaded = load([write(tmp_path, {"hl7v2/messages/ADT_A01.yaml": text})])
+    lines = [f"OBX|||A||{said}" for said in ("one", "two", "one", "three")]
+    made = [each.resource for each in run(loaded, *lines).entries]
+    assert [each["valueString"] for each in made] == ["one", "two", "three"][:count]
+    assert made[0]["id"] == run(loaded, lines[0]).entries[0].resource["id"]
+
+
 def test_a_missing_required_value_is_an_error_at_its_place(tmp_path: Path) -> None:
     text = """\
     map: ADT_A01

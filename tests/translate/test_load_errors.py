@@ -102,6 +102,7 @@ SPECS = [
     ("a key that points down", "to: Patient\nkey: {join: [{ref: patient}]}", "called 'patie", 8),
     ("an unknown kept element", "to: Patient\nkey: {from: PID-3}\nkeep: [size]", "'size'", 9),
     ("another else", "to: Patient\nkey: {from: PID-3}\nelse: chance", "'else' is 'message'", 9),
+    ("an odd apart", "to: Patient\nkey: {from: PID-3}\napart: often", "'apart'", 9),
     ("a required element without rule", "to: Task\nkey: {from: PID-3}", "Task.status", 7),
     ("a path outside the group", "to: Patient\nin: visit\nkey: {from: PID-3}", "has no PID", 9),
 ]

@@ -45,6 +45,11 @@ def test_each_gives_every_repetition_that_has_a_text(tmp_path: Path) -> None:
     assert made == {"name": [{"given": ["A", "C"], "text": "1,2"}]}
 
 
+def test_each_of_one_segment_among_several_is_that_one(tmp_path: Path) -> None:
+    rules = """name: {each: "NTE[2]", text: {from: NTE-3}}"""
+    assert patient(tmp_path, rules, PID, *NOTES).resource["name"] == [{"text": "second"}]
+
+
 def test_each_goes_over_segments_and_sees_what_is_around_by_a_hat(tmp_path: Path) -> None:
     rules = "contact: {each: NTE, name: {text: {join: [NTE-3, ^PID-5.1]}}}"
     made = elements(patient(tmp_path, rules, PID, *NOTES))
@@ -95,6 +100,9 @@ CONDITIONS = [
     ("PID-3[5=ZZ] exists", False),
     ("PID-3.4.2 = '1.2.3'", True),
     ("PV1-3.2 exists", True),
+    ("NTE[2] exists", True),
+    ("NTE[3] exists", False),
+    ("PID[2] exists", False),
 ]
 
 
