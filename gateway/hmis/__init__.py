@@ -11,5 +11,6 @@ changed goes out byte for byte.
     events    referrals made in the hub, as rows of Event.csv
     export    the whole, as a zip
     report    what went out, and what didn't
+    stays     who is enrolled and hasn't left, and who had a bed last night
     capacity  beds less open stays, at the HealthcareService
 """

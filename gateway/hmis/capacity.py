@@ -9,7 +9,7 @@ it for 24 hours (``route.capacity``). A project without beds says nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -20,6 +20,7 @@ from gateway.fhir import gates
 from gateway.hmis import cells
 from gateway.hmis.events import FEED, zone_of
 from gateway.hmis.layout import canonical
+from gateway.hmis.stays import last_night, staying
 from gateway.members import Members
 from gateway.model import Agency, Context, Reference
 from gateway.route.capacity import DETAIL, read_capacity, told
@@ -29,15 +30,13 @@ from gateway.translate import Rows
 from gateway.translate.spreadsheet import written
 
 NIGHTLY: Final = "1"
-BED_NIGHT: Final = "200"
 
 DATES: Final = "M/D/Y"
 """How dates stand in a file that a spreadsheet has written; the specification's are ISO's."""
 
 _READ: Final = (
     "ProjectID", "ProjectType", "InventoryStartDate", "InventoryEndDate", "BedInventory",
-    "EnrollmentID", "EntryDate", "ExitDate", "RecordType", "DateProvided", "ExportDate",
-    "ExportEndDate",
+    "ExportDate", "ExportEndDate",
 )  # fmt: skip
 
 Row = Mapping[str, str]
@@ -127,14 +126,16 @@ def _beds(kept: Kept, day: str) -> Iterator[Beds]:
             total[row.get("ProjectID", "")] += _number(row.get("BedInventory", ""))
     if not total:
         return
-    types = {
-        r.get("ProjectID", ""): cells.code(r.get("ProjectType", "")) for r in kept.rows("Project")
-    }
-    taken = _taken(kept, types, day)
     services = _services(kept.reader, kept.context)
+    nightly = {
+        services.get(row.get("ProjectID", ""), "")
+        for row in kept.rows("Project")
+        if cells.code(row.get("ProjectType", "")) == NIGHTLY
+    }
+    taken = _taken(kept, nightly, day)
     for project, count in total.items():
         if count and project in services:
-            yield Beds(services[project], count, taken[project])
+            yield Beds(services[project], count, taken[services[project]])
 
 
 def _change(tx: Transaction, beds: Beds, at: datetime) -> Change | None:
@@ -170,34 +171,18 @@ def _asof(zone: tzinfo, kept: Kept) -> tuple[str, datetime] | None:
     return None
 
 
-def _taken(kept: Kept, types: Mapping[str, str], day: str) -> Counter[str]:
-    """How many places of each project are taken."""
-    left = {
-        row["EnrollmentID"]
-        for row in kept.rows("Exit")
-        if "EnrollmentID" in row and _day(row, "ExitDate") <= day
-    }
-    open_ = Counter[str]()
-    nightly: dict[str, str] = {}
-    for row in kept.rows("Enrollment"):
-        project, enrollment = row.get("ProjectID", ""), row.get("EnrollmentID", "")
-        if enrollment in left or _day(row, "EntryDate") > day:
-            continue
-        if types.get(project) == NIGHTLY:
-            nightly[enrollment] = project
+def _taken(kept: Kept, nightly: Collection[Reference], day: str) -> Counter[Reference]:
+    """How many places of each service are taken."""
+    taken = Counter[Reference]()
+    by_night: dict[Reference, list[Reference]] = {}
+    for stay, service in staying(kept.reader, kept.context, day):
+        if service in nightly:
+            by_night.setdefault(service, []).append(stay)
         else:
-            open_[project] += 1
-    return open_ + _last_night(kept, nightly) if nightly else open_
-
-
-def _last_night(kept: Kept, nightly: Mapping[str, str]) -> Counter[str]:
-    """How many had a bed on each project's latest night, of those that are enrolled there."""
-    nights: dict[str, Counter[str]] = {}
-    for row in kept.rows("Services"):
-        project = nightly.get(row.get("EnrollmentID", ""))
-        if project is not None and cells.code(row.get("RecordType", "")) == BED_NIGHT:
-            nights.setdefault(project, Counter())[_day(row, "DateProvided")] += 1
-    return Counter({project: count[max(count)] for project, count in nights.items()})
+            taken[service] += 1
+    for service, stays in by_night.items():
+        taken[service] = last_night(kept.reader, kept.context, stays)
+    return taken
 
 
 def _services(reader: Reader, context: Context) -> dict[str, Reference]:

@@ -24,8 +24,8 @@ class Due:
     """A record with all that can be told of it before it is translated.
 
     ``error`` says why it can't go in at all; ``by`` are its texts by which other files find it;
-    ``again`` the rows, by file and id, that are to be made again if this one changes. ``passed``:
-    another row of its id stands in the same file, and is the one that counts.
+    ``passed``: another row of its id stands in the same file, and is the one that counts.
+    ``scope`` is the record as paths see it, until somebody asks for its meaning.
     """
 
     record: Record
@@ -37,6 +37,7 @@ class Due:
     by: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     meaning: Meaning | None = None
     passed: bool = False
+    scope: Scope | None = field(default=None, repr=False)
 
     @property
     def question(self) -> Question | None:
@@ -92,7 +93,8 @@ def due(rows: Rows, joins: Joins, record: Record, by: tuple[str, ...], version: 
         microseconds(said) if said is not None else None,
         plan.is_deleted(run, scope),
         error,
-        tuple((name, text) for name in by if (text := _text(plan, record, name))),
+        tuple([(name, text) for name in by if (text := _text(plan, record, name))]),
+        scope=scope,
     )
 
 

@@ -20,6 +20,7 @@ from gateway.model import Reference
 from gateway.record import Found, Given
 from gateway.store import Ready, readied, ready
 from gateway.translate import Library, RecordPlan, Rows
+from gateway.translate.run import Scope
 
 log = structlog.get_logger()
 
@@ -45,12 +46,13 @@ class Meaning:
 def meant(rows: Rows, questions: Sequence[Question]) -> list[Meaning]:
     """Translate records and make all of each ready. Pure, and never raises."""
     plans = {file.plan.name: file.plan for file in rows.feed.files if file.plan is not None}
-    return [_meant(rows, plans[name], given) for name, given in questions]
+    return [meaning(rows, plans[name], plans[name].scope(given)) for name, given in questions]
 
 
-def _meant(rows: Rows, plan: RecordPlan, given: Given) -> Meaning:
+def meaning(rows: Rows, plan: RecordPlan, scope: Scope) -> Meaning:
+    """The same of one record, as paths see it, which it can be but once."""
     try:
-        made = rows.translate(plan, given, judged=True)
+        made = rows.make(plan, scope)
         entries = tuple([readied(entry, ready(entry.resource)) for entry in made.entries])
     except GatewayError as error:
         lacks = error.lacks if isinstance(error, TranslateError) else ()

@@ -19,7 +19,7 @@ from typing import Any, Final
 from gateway.beside import LITTERS, Child, Failed, Gone, Source
 from gateway.errors import GatewayError, Issue, ParseError, Refused, TranslateError
 from gateway.loading.due import Due, due
-from gateway.loading.meaning import meant, plain, rows_of, whole
+from gateway.loading.meaning import meaning, plain, rows_of, whole
 from gateway.record import Given
 from gateway.rows import Came, Joins, Record, Records, Staging
 from gateway.translate import Library, Rows
@@ -109,14 +109,10 @@ def _of_file(dues: Dues, number: int, records: Records, *, deleted: bool) -> Ite
 
 def understood(rows: Rows, part: Part) -> Part:
     """With what its rows mean, of which the hub holds none."""
-    asked = [
-        (one, question)
-        for one in part.dues
-        if one.error is None and one.verdict(None) == "go" and (question := one.question)
-    ]
-    found = meant(rows, [question for _, question in asked])
-    for (one, _), meaning in zip(asked, found, strict=True):
-        one.meaning = meaning
+    for one in part.dues:
+        plan, scope = one.record.plan, one.scope
+        if plan is not None and scope is not None and one.error is None and not one.deleted:
+            one.meaning, one.scope = meaning(rows, plan, scope), None
     return part
 
 

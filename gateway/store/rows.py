@@ -69,6 +69,11 @@ row_by = sa.Table(  # rows by a column that other files name them by; one may ha
     sqlite_with_rowid=False,
 )
 AT_ONCE: Final = 64
+SORTED: Final = 65_536
+"""How many keys of a file's rows are put in order at once. No index has them so: each time all that
+are left are looked at, in the index of their ids: of a file of a million rows 16 times."""
+READ: Final = 256
+"""How many whole rows are read at once."""
 
 
 @dataclass(slots=True)  # not frozen: a million are made, and freezing costs a microsecond each
@@ -149,8 +154,8 @@ _KEPT: Final = (
     row.c.made,
     row.c.raw,
 )
-_ROWS: Final = Statement(
-    sa.select(row.c.key, *_KEPT)
+_KEYS: Final = Statement(
+    sa.select(row.c.key)
     .where(row.c.sheet == sa.bindparam("of"), row.c.key > sa.bindparam("after"))
     .order_by(row.c.key)
     .limit(sa.bindparam("count"))
@@ -194,6 +199,13 @@ def _some(count: int, *, whole: bool) -> Statement:
     columns = _KEPT if whole else (row.c.id, row.c.digest, row.c.updated, row.c.deleted, row.c.made)
     core = sa.select(*columns).where(row.c.sheet == sa.bindparam("of"), row.c.id.in_(names))
     return Statement(core)
+
+
+@lru_cache
+def _of_keys(count: int) -> Statement:
+    """The rows of ``count`` keys, in their order."""
+    names: list[Any] = [sa.bindparam(f"key{n}") for n in range(count)]
+    return Statement(sa.select(*_KEPT).where(row.c.key.in_(names)).order_by(row.c.key))
 
 
 class KeptRows(Session):
@@ -245,18 +257,22 @@ class KeptRows(Session):
         found = self.link.one(_FIRST, {"of": sheet})
         return None if found is None else _kept(found)
 
-    def rows_after(self, sheet: int, after: int, count: int = 1000) -> list[tuple[int, KeptRow]]:
-        """The next rows in the order in which they first came, each with its key."""
-        found = self.link.all(_ROWS, {"of": sheet, "after": after, "count": count})
-        return [(each[0], _kept(each[1:])) for each in found]
-
     def rows(self, context: Context, feed: str, file: str) -> Iterator[KeptRow]:
         """The caller's own rows of a file, in the order in which they first came; of one that may
         be kept no longer (``raw`` is b"") nothing is left to give."""
-        key, after = self.sheet(context.agency, feed, file), 0
-        while key is not None and (found := self.rows_after(key, after)):
-            yield from (each for _, each in found if each.raw)
-            after = found[-1][0]
+        sheet, after = self.sheet(context.agency, feed, file), 0
+        while sheet is not None:
+            asked = {"of": sheet, "after": after, "count": SORTED}
+            keys = [int(each[0]) for each in self.link.all(_KEYS, asked)]
+            for start in range(0, len(keys), READ):
+                yield from (one for one in self._of(keys[start : start + READ]) if one.raw)
+            if len(keys) < SORTED:
+                return
+            after = keys[-1]
+
+    def _of(self, keys: Sequence[int]) -> list[KeptRow]:
+        named = {f"key{n}": key for n, key in enumerate(keys)}
+        return [_kept(each) for each in self.link.all(_of_keys(len(keys)), named)]
 
 
 class RowKeeping(KeptRows):

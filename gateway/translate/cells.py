@@ -36,7 +36,7 @@ class Row:
         self._columns = columns
         self._texts = texts
         self._cells: dict[int, Sequence[Node]] = {}
-        self.shape = bytes([1, *[1 if text else 0 for text in texts]])
+        self.shape = _ONE + bytes(map(bool, texts))
 
     def repetitions(self, number: int) -> Sequence[Node]:
         """The cell of a column, if there is anything in it: always the same one."""

@@ -126,6 +126,13 @@ class Code:
         shape = self._at_opening(at.scope, (segment, 0), "shape", f"{first}.shape")
         return value, f"{shape}[{number}]"
 
+    def cell(self, at: At, row: str, number: int) -> str:
+        """What stands in a column of a scope's first row of a name, or None."""
+        value, there = self.field(at, row, number)
+        return self._at_opening(
+            at.scope, (row, "cell", number), "cell", f"{value}[0] if {there} else None"
+        )
+
     @contextmanager
     def holding(self, at: At, fields: Iterable[tuple[str, int]] | None) -> Iterator[None]:
         """What is written within is done where one of some fields holds anything, if any are."""

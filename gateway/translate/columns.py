@@ -7,7 +7,9 @@ are numbered as they are met, a row of each file apart, so that what runs is a l
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from operator import itemgetter
 from typing import Final
 
 from gateway.translate.paths import ANY, Frame, Path
@@ -100,7 +102,7 @@ def _of(row: str, frame: Frame, up: int, text: str, place: str) -> tuple[int, st
 
 
 def picker(
-    wanted: Sequence[str], header: Sequence[str], empty: Collection[str] = frozenset()
+    wanted: Sequence[str], header: Sequence[str], empty: AbstractSet[str] = frozenset()
 ) -> Pick:
     """How the cells of a file's rows come into a map's order.
 
@@ -108,11 +110,18 @@ def picker(
     that the file lacks is empty. ``empty`` are the texts that mean nothing.
     """
     at = places(wanted, header)
+    least = max(at, default=-1) + 1
+    chosen = itemgetter(*at) if len(at) > 1 else lambda cells: [cells[i] for i in at]
 
     def pick(cells: Sequence[str]) -> tuple[str, ...]:
         count = len(cells)
-        found = [cells[i].strip() if 0 <= i < count else "" for i in at]
-        return tuple(["" if one in empty else one for one in found]) if empty else tuple(found)
+        if count >= least:  # one that the file lacks (-1) is the last of all, which is empty
+            found = tuple(map(str.strip, chosen([*cells, ""])))
+        else:
+            found = tuple([cells[i].strip() if 0 <= i < count else "" for i in at])
+        if empty.isdisjoint(found):
+            return found
+        return tuple(["" if one in empty else one for one in found])
 
     return pick
 

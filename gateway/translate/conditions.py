@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from gateway.record import Node
+from gateway.record import NULL, Node
 from gateway.translate.code import At, Code, Write, alone
 from gateway.translate.paths import (
     Frame,
@@ -141,6 +141,8 @@ class _Parser:
     def _among(self, path: Path, texts: frozenset[str]) -> Write:
         """A component's text is read without going there."""
         texts = texts if self.frame.dialect is None else texts | _with_a_point(texts)
+        if path.is_own_cell:
+            return _cell_is_one_of(path, texts)
         around = replace(path, parts=path.parts[:-1])
         last = path.parts[-1] if path.parts else 0
         if path.is_single:
@@ -185,6 +187,8 @@ class _Parser:
         path = self._path(token)
         if path.is_single and len(path.parts) == 1:
             return _component_filled(path.parts[0])
+        if path.is_own_cell:
+            return _cell_filled(path)
         return _filled(all_met(path, compile_choice, self.place))
 
 
@@ -247,6 +251,28 @@ def _only_one_of(met: Met, component: int, texts: frozenset[str]) -> Write:
             code(f"{text} = {_text(node, component)}")
             with code.block(f"if {text} is not None and {text} != NULL"):
                 code(f"{into} = {text} in {code.bound(texts)}")
+
+    return write
+
+
+def _cell_is_one_of(path: Path, texts: frozenset[str]) -> Write:
+    """The same of a row's own cell: one that is empty, or says that it is, counts as ""."""
+    counting: frozenset[str | None] = texts - {NULL}
+    if "" in texts:
+        counting |= {None, NULL}
+
+    def write(code: Code, at: At, into: str) -> None:
+        cell = code.cell(at, path.segment, path.field)
+        text = f"({cell}.text() if {cell} is not None else None)"
+        code(f"{into} = {text} in {code.bound(counting)}")
+
+    return write
+
+
+def _cell_filled(path: Path) -> Write:
+    def write(code: Code, at: At, into: str) -> None:
+        cell = code.cell(at, path.segment, path.field)
+        code(f"{into} = {cell} is not None and {code.bound(filled)}({cell})")
 
     return write
 

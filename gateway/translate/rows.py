@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
-from gateway.errors import TranslateError
-from gateway.model import Agency, Translation
+from gateway.errors import Issue, Lack, TranslateError
+from gateway.model import Agency, Entry, Reference, Translation
 from gateway.record import Given
 from gateway.translate.feeds import Feed
 from gateway.translate.library import Library, Shelf
 from gateway.translate.recent import Recent
 from gateway.translate.records import Joins, RecordPlan
 from gateway.translate.run import Run, Scope
+
+
+class Made(NamedTuple):
+    """What a record becomes, and what ``Translation`` tells of it."""
+
+    entries: tuple[Entry, ...]
+    warnings: tuple[Issue, ...]
+    lacks: tuple[Lack, ...]
+    refers: tuple[tuple[Reference, str], ...]
 
 
 class Rows:
@@ -56,30 +66,38 @@ class Rows:
         """A row with what its lookups find, and as paths see it."""
         return plan.find(self.asking, given, joins)
 
-    def translate(self, plan: RecordPlan, given: Given, *, judged: bool = False) -> Translation:
-        """What a record becomes: perhaps nothing. ``judged``: it is known not to be refused.
+    def translate(self, plan: RecordPlan, given: Given) -> Translation:
+        """What a record becomes: perhaps nothing.
 
         Raises:
             Refused: its map says that it may not go in.
             TranslateError: at the place of a missing key or required value, or of a refused code.
         """
-        run = self.run()
         scope = plan.scope(given)
-        if not judged:
-            plan.refuse(run, scope)
+        plan.refuse(self.asking, scope)
         said = plan.said(self.asking, scope)
+        made = self.make(plan, scope)
+        return Translation(
+            event=f"{self.feed.name}/{plan.name}",
+            map=f"{plan.name}@{self.feed.version}",
+            entries=made.entries,
+            warnings=made.warnings,
+            said=said,
+            lacks=made.lacks,
+            refers=made.refers,
+        )
+
+    def make(self, plan: RecordPlan, scope: Scope) -> Made:
+        """The same of a record that isn't refused, as paths see it, which it can be but once.
+
+        Raises TranslateError as ``translate``.
+        """
+        run = self.run()
         try:
             entries = plan.make(run, scope)
         except TranslateError as error:
             run.bear(error)
             raise
         made = {entry.reference for entry in entries}
-        return Translation(
-            event=f"{self.feed.name}/{plan.name}",
-            map=f"{plan.name}@{self.feed.version}",
-            entries=entries,
-            warnings=run.warnings,
-            said=said,
-            lacks=tuple(run.lacks.values()),
-            refers=tuple((ref, at) for ref, at in run.refers.items() if ref not in made),
-        )
+        refers = [each for each in run.refers.items() if each[0] not in made]
+        return Made(entries, run.warnings, tuple(run.lacks.values()), tuple(refers))

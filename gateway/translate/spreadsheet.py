@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-CENTURY: Final = 40
-"""A year of two digits below this is of this century."""
+CENTURY: Final = 30
+"""A year of two digits below this is of this century, as spreadsheets have it: who was born in 38
+is old, and not of 2038."""
 
 _CLOCK: Final = (
     r"(?:(?:[T ]|, ?| at )\s*(\d{1,2})[:.](\d\d)(?:[:.](\d\d)(?:[.:]\d{1,9})?)?"

@@ -46,7 +46,7 @@ _TRUTH: Final = MappingProxyType(
 
 def read_date(run: Run, text: str, node: Node | None) -> str | None:
     """``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``; a time is cut off."""
-    if len(text) == 8 and (day := _day(text)):
+    if len(text) in (8, 10) and (day := _day(text)):
         return day
     match = _stamp(run, text, node)
     return _date(match) if match else None
@@ -57,7 +57,7 @@ def read_datetime(run: Run, text: str, node: Node | None) -> str | None:
 
     So is midnight, by the clock of a file whose ``dates`` are a spreadsheet's: it writes days so.
     """
-    if len(text) == 8 and (day := _day(text)):
+    if len(text) in (8, 10) and (day := _day(text)):
         return day
     match = _stamp(run, text, node)
     if match is None:
@@ -114,7 +114,9 @@ def parse_time(text: str) -> str | None:
     if hour := _HOUR.fullmatch(text):
         text = f"{hour[1].zfill(2)}:00 {hour[2]}m"
     match = _TIME.fullmatch(text)
-    if match is None or int(match["hour"]) > 23 or int(match["minute"]) > 59:
+    if match is None or int(match["hour"]) > 23 or match["minute"] > "59":
+        return None
+    if (match["second"] or "00") > "59":
         return None
     half, told = match["half"], int(match["hour"])
     if half is not None and not 1 <= told <= 12:
@@ -219,8 +221,11 @@ AGREE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 
 def _day(text: str) -> str | None:
-    """``YYYYMMDD``, by far the commonest form, on a short way; None for all that isn't one."""
-    if not (text.isascii() and text.isdecimal()):
+    """``YYYYMMDD`` and ``YYYY-MM-DD``, by far the commonest forms, on a short way; None for what is
+    neither, and for years that only ``_exists`` knows about.
+    """
+    plain = text.isdecimal() if len(text) == 8 else text[4] == text[7] == "-" and text < "3"
+    if not (plain and text.isascii()):
         return None
     try:
         return date.fromisoformat(text).isoformat()

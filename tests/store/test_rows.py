@@ -53,6 +53,24 @@ def test_a_row_is_kept_by_its_id_and_found_in_the_order_of_its_first_coming(hub:
     assert rows[3].raw == b"later"
 
 
+def test_rows_of_two_files_by_turns_come_file_by_file_however_many_there_are(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.rows.SORTED", 20)
+    monkeypatch.setattr("gateway.store.rows.READ", 8)
+    key, head = sheet(hub)
+    other = hub.write(lambda tx: tx.sheet_of(CLINIC.agency, "hmis", "Exit"))
+    ids = [f"p{n * 7 % 60}" for n in range(60)]  # not in the order of their names
+    for start in range(0, 60, 6):
+        some = [new(head, each) for each in ids[start : start + 6]]
+        hub.write(lambda tx, some=some: tx.keep_rows(key, some))
+        hub.write(lambda tx, some=some: tx.keep_rows(other, some[:2]))
+    with hub.read() as reader:
+        assert [one.id for one in reader.rows(CLINIC, "hmis", "Client")] == ids
+        exits = [one.id for one in reader.rows(CLINIC, "hmis", "Exit")]
+    assert exits == [each for n, each in enumerate(ids) if n % 6 < 2]
+
+
 def test_a_row_is_found_by_a_column_that_others_name_it_by(hub: Hub) -> None:
     key, head = sheet(hub)
     rows = [new(head, "1", by="h"), new(head, "2", by="h"), new(head, "3", by="x")]

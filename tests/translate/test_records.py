@@ -49,6 +49,15 @@ def translated(
     return rows.translate(plan, found_)
 
 
+def test_cells_are_found_by_name_whatever_their_row_lacks() -> None:
+    pick = picker(("DOB", "None such", "name"), ("Name", "DOB"), frozenset({"NULL"}))
+    assert pick([" Ada ", "2001"]) == ("2001", "", "Ada")
+    assert pick(["Ada"]) == ("", "", "Ada")
+    assert pick(["NULL", "2001", "more"]) == ("2001", "", "")
+    assert picker(("DOB",), ("Name", "DOB"))(["Ada", "2001"]) == ("2001",)
+    assert picker((), ("Name",))(["Ada"]) == ()
+
+
 def test_a_row_becomes_what_its_map_says(tmp_path: Path) -> None:
     rows = rows_of(feeds.maps(tmp_path))
     made = translated(rows, "clients.csv", feeds.client("7", dob="2/29/04", Sex="F"))
