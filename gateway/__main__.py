@@ -210,6 +210,11 @@ def main() -> Any:
     except GatewayError as error:
         print(f"gateway: {error}" + (f" ({error.place})" if error.place else ""), file=sys.stderr)
         raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is None:  # not about a file that somebody named
+            raise
+        print(f"gateway: {error.strerror} ({error.filename})", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

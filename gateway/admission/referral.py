@@ -25,6 +25,7 @@ from gateway.coordination.nouns import (
     may_fall_back,
     target,
 )
+from gateway.coordination.permitted import consents_of
 from gateway.fhir import gates
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, Members
@@ -88,6 +89,16 @@ def resettle(tx: Transaction, members: Members, request: Reference) -> None:
         performer = _performer(members, task)
         if performer not in (None, stored.owner) and stored.owner != HUB:
             flow.share(tx, task, Owned(tx, stored.owner), str(performer))
+
+
+def reconsider(
+    tx: Transaction, members: Members, consent: Reference, patient: Reference, owner: str
+) -> None:
+    """A Consent changed: who has a referral that names it reads on as far as it now goes."""
+    query = parse_query("ServiceRequest", [("subject", patient), ("_count", "1000")])
+    for stored in tx.search(KEEPER, query).entries:
+        if stored.owner == owner and consent in consents_of(tx.content(stored.reference) or {}):
+            resettle(tx, members, stored.reference)
 
 
 def _placed(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from gateway.admission import merging, naming, referral
-from gateway.coordination import waitlist
+from gateway.coordination import nouns, waitlist
 from gateway.deliver.endpoint import Guard
 from gateway.deliver.subscription import CHANNELS, subscriber
 from gateway.errors import GatewayError, InvalidResource, NotFound, PreconditionFailed
@@ -187,6 +187,13 @@ def _settle_request(hall: Hall, tx: Transaction, before: Resource | None, writte
         referral.resettle(tx, hall.members, written.reference)
 
 
+def _settle_consent(hall: Hall, tx: Transaction, before: Resource | None, written: Written) -> None:
+    if written.version > 1 and not written.unchanged:  # nothing can name one that is new
+        said = (before or {}, tx.content(written.reference) or {})
+        for patient in {nouns.target(each, "patient") for each in said} - {""}:
+            referral.reconsider(tx, hall.members, written.reference, patient, written.owner)
+
+
 def _check_subscription(
     hall: Hall, context: Context, before: Resource | None, proposed: Resource
 ) -> Resource:
@@ -265,6 +272,7 @@ SETTLES: Final[Mapping[str, Settle]] = {
     "Task": _settle_task,
     "Patient": _settle_patient,
     "ServiceRequest": _settle_request,
+    "Consent": _settle_consent,
     "Subscription": _settle_subscription,
 }
 """What follows once the resource, and all that came with it, is written."""

@@ -15,9 +15,9 @@ from starlette.responses import Response
 
 from gateway.api import answers
 from gateway.api.bulk import under_way
-from gateway.api.endpoint import Call, Docs, Endpoint, parameter
+from gateway.api.endpoint import PLACE, Call, Docs, Endpoint, parameter
 from gateway.api.examples import ID
-from gateway.api.refusals import WrongMedia
+from gateway.api.refusals import RequestError, WrongMedia
 from gateway.api.requests import FHIR, media_type, prefers
 from gateway.api.upload import FORM, received
 from gateway.errors import Issue, NotFound, Unauthenticated
@@ -144,6 +144,9 @@ async def webhook(call: Call) -> Response:
     told = secret.get_secret_value() if secret is not None else ""
     if signed is None or not is_signed(signed, told, raw, request.headers):
         raise Unauthenticated("a webhook is signed as its feed says", place="signature")
+    if not raw:
+        raise RequestError("the body is empty", place="body")
+    request.scope[PLACE] = call.api.limits.enter(agency)
     spool = loading.spool()
     path = spool / "body"
     path.write_bytes(raw)
@@ -274,8 +277,9 @@ LOADS: Final = (
             request={JSON: {"A record": RECORD}},
             response={JSON: {"In": SUMMARY}},
             also={422: "Nothing went in"},
-            errors=(401, 408, 413),
+            errors=(401, 408, 413, 503),
         ),
+        None,
     ),
     Endpoint(
         "intake_load",

@@ -14,6 +14,7 @@ from gateway.api.refusals import RequestError
 from gateway.api.requests import Pairs
 from gateway.errors import InvalidResource
 from gateway.fhir import json
+from gateway.fhir.search_values import span
 from gateway.model import Resource
 
 CONTROL: Final = frozenset({"_format", "_pretty"})
@@ -83,6 +84,13 @@ class Inputs:
         if value is not None and (not isinstance(value, int) or value < least):
             raise RequestError(f"a whole number from {least}", place=name)
         return value
+
+    def moment(self, name: str) -> str:
+        """A date, dateTime or instant as it is given, "" for none. ``RequestError``."""
+        text = self.text(name) or ""
+        if text and span(text.replace(" ", "+")) is None:  # "+" stands for a blank in a query
+            raise RequestError("a date or time, as 2024-03-01", place=name, code="value")
+        return text
 
     def need(self, name: str) -> Any:
         """A value that must be given (``RequestError``)."""

@@ -112,7 +112,13 @@ class Sample:
 
 
 def samples(folders: Sequence[Path]) -> list[Sample]:
-    """Every ``x.hl7`` below some folders, and what lies in the folders ``samples`` of feeds."""
+    """Every ``x.hl7`` below some folders, and what lies in the folders ``samples`` of feeds.
+
+    Raises SettingError for a folder that isn't there: no samples of it would all be as expected.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise SettingError("no such folder", place=str(folder))
     messages = {path for folder in folders for path in folder.rglob("*.hl7")}
     homes = {path for folder in folders for path in folder.rglob(SAMPLES) if path.is_dir()}
     rows = {path for home in homes for path in home.iterdir() if _is_sample(path)}

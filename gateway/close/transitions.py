@@ -130,7 +130,7 @@ def check_move(
     if current is None:
         _check_first(status)
     elif status != before and status not in MOVES.get(str(before), frozenset()):
-        raise CloseError("the referral can't move there from where it is", place="Task.status")
+        raise CloseError(_from(str(before), sides), place="Task.status")
     if current is not None:
         _check_elements(current, proposed, sides, claim=claim)
         check_state(current, proposed, sides)
@@ -164,6 +164,12 @@ def _sides(
     if claim or mover == _reference(task, "owner"):
         sides.add("owner")
     return frozenset(sides)
+
+
+def _from(status: str, sides: frozenset[Side]) -> str:
+    """Says why a move isn't one: where the referral stands, and where its mover may take it."""
+    ends = sorted(each for each in MOVES.get(status, ()) if sides & WRITERS[each])
+    return f"the referral is {status}: the caller may make it {' or '.join(ends) or 'nothing else'}"
 
 
 def _check_first(status: str) -> None:

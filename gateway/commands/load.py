@@ -109,7 +109,9 @@ def _write_asides(loading: Loading, context: Context, tally: Tally, folder: Path
     for name in tally.files:
         if tally.mendable[name]:
             _, pieces = loading.aside_file(context, told, name)
-            with (folder / name).open("wb") as file:
+            mend = folder / name
+            mend.touch(mode=0o600)  # it holds what rows tell of people
+            with mend.open("wb") as file:
                 file.writelines(pieces)
 
 

@@ -8,7 +8,7 @@ somewhere: a timer that is due, a waiting list with one, or the navigator's queu
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from gateway import routing
@@ -24,13 +24,13 @@ from gateway.coordination.nouns import (
     parts,
     target,
 )
-from gateway.coordination.permitted import may_be_asked
+from gateway.coordination.permitted import covered, may_be_asked
 from gateway.errors import CloseError, Denied
 from gateway.fhir import codes, gates
 from gateway.fhir.search import parse_query
 from gateway.members import KEEPER, Members
 from gateway.model import HUB, Context, Grant, Reference, Resource
-from gateway.protect.grants import OPEN, UNSERVED, grants_back, grants_for
+from gateway.protect.grants import OPEN, UNSERVED, grants_back
 from gateway.route.facts import Decision
 from gateway.route.timing import Timing
 from gateway.store import LIVE, Hop, Pursuit, Timer, Transaction
@@ -228,14 +228,15 @@ def grant(tx: Transaction, task: Resource, requester: str, agency: str) -> None:
 def share(tx: Transaction, task: Resource, owned: Owned, agency: str) -> None:
     """Whoever is asked may read what it needs until the Task is over.
 
-    Then nothing is added. Whoever served may read on; of one that nobody serves only the Task
-    itself stays.
+    Then nothing is added. Whoever served may read on; of one that nobody serves, or that a Consent
+    no longer covers, only the Task itself stays.
     """
-    if task["status"] in OPEN:
-        for each in grants_for(task, owned, agency):
-            tx.grant(each)
-    elif task["status"] in UNSERVED:
+    given = covered(tx, task, owned, agency, datetime.now(UTC))
+    if task["status"] in UNSERVED or len(given) == 1:
         tx.withdraw(f"Task/{task['id']}", agency)
+    if task["status"] in OPEN:
+        for each in given:
+            tx.grant(each)
 
 
 def introduce(tx: Transaction) -> None:

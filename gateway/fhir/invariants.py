@@ -40,8 +40,18 @@ def _broken(value: Value, root: Resource, resource: Resource) -> Iterator[Issue]
     rules = _rules()
     for name in dict.fromkeys((value.path, value.type)):
         yield from judged(rules.get(name, ()), value, root, inside)
+    if value.type == "Extension":
+        yield from _extended(value)
     for child in value.all_below():
         yield from _broken(child, root, inside)
+
+
+def _extended(value: Value) -> Iterator[Issue]:
+    """ext-1 by hand, since fhirpathpy finds no ``value[x]`` of an Extension."""
+    keys = {key.lstrip("_") for key in value.node} if isinstance(value.node, dict) else set()
+    if ("extension" in keys) == any(key.startswith("value") for key in keys):
+        text = "ext-1: Must have either extensions or value[x], not both"
+        yield Issue(text, value.place, "invariant", severity="error")
 
 
 @cache

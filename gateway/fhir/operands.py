@@ -84,8 +84,16 @@ def _token(place: Place, text: str) -> Value:
     return TokenValue(system, code or None)
 
 
-def _string(place: Place, text: str) -> Value:
+def exact(text: str) -> StringValue:
+    """A string as it stands, for ``:exact``."""
     return StringValue(normalise(plain(text)), plain(text))
+
+
+def _string(place: Place, text: str) -> Value:
+    value = exact(text)
+    if not value.value:  # every text begins with nothing: "-" would find everybody
+        raise wrong(place.param, "letters or digits, or with :exact a whole text")
+    return value
 
 
 def _uri(place: Place, text: str) -> Value:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import InvalidSearch
 from gateway.fhir.indexing import typed
-from gateway.fhir.operands import OPERANDS, Place, plain, split, wrong
+from gateway.fhir.operands import OPERANDS, Place, exact, plain, split, wrong
 from gateway.fhir.query import Criterion, Kind, Modifier, TokenValue, UriValue, Value
 from gateway.fhir.search_parameters import Parameter, labels
 from gateway.fhir.terminology import code_system, members, subsumes
@@ -31,6 +31,11 @@ def _kept(modifier: Modifier) -> Modify:
         return Criterion(parameter.rows, kind, values, modifier, late=parameter.late)
 
     return modify
+
+
+def _exact(types: tuple[str, ...], one: Parameter, place: Place, parts: list[str]) -> Criterion:
+    values = tuple(exact(part) for part in parts)
+    return Criterion(one.rows, "string", values, "exact", late=one.late)
 
 
 def _text(types: tuple[str, ...], one: Parameter, place: Place, parts: list[str]) -> Criterion:
@@ -146,7 +151,7 @@ def _all_above(url: str) -> list[str]:
 
 
 MODIFIERS: Final[Mapping[str, Mapping[str, Modify]]] = {
-    "string": {"exact": _kept("exact"), "contains": _kept("contains")},
+    "string": {"exact": _exact, "contains": _kept("contains")},
     "token": {
         "not": _kept("not"),
         "text": _text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.fhir import codes
+from gateway.fhir.search_values import normalise
 from gateway.model import Resource
 
 Pairs = list[tuple[str, str]]
@@ -50,8 +51,8 @@ def _first(person: Resource, part: str) -> list[str]:
     for name in person.get("name") or []:
         given = name.get(part)
         text = given[0] if isinstance(given, list) and given else given
-        if isinstance(text, str) and text.strip():
-            found.append(escaped(text.strip()))
+        if isinstance(text, str) and normalise(text):  # "-" is nobody's name
+            found.append(escaped(normalise(text)))
     return list(dict.fromkeys(found))
 
 

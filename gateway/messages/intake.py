@@ -5,17 +5,26 @@ What fails is kept too, with its stage and place, in the same transaction as its
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Final
 
 from gateway.admission.rules import Hall
-from gateway.errors import GatewayError, Issue, Lack, TranslateError, Unavailable
+from gateway.errors import GatewayError, Issue, Lack, ParseError, TranslateError, Unavailable
 from gateway.members import KEEPER
 from gateway.messages import unmapped
 from gateway.messages.entering import enter
 from gateway.messages.meaning import Outcome, Understood, fault_of
 from gateway.messages.sequence import Turn, turn_of
 from gateway.model import Acknowledge, Code, Context, Message, Receipt, Stage
+from gateway.parse import er7
 from gateway.store import Transaction
+
+_HEADER: Final = 1000
+"""Bytes within which MSH-9 stands: the writer waits while one that failed is looked at."""
+
+_EVENT: Final = re.compile(r"[A-Z]{3}(\^[A-Z]\d\d)?")
+"""MSH-9.1 and .2 as HL7 has them: whatever else stands there may be anybody's name."""
 
 
 def take(
@@ -116,10 +125,20 @@ def _enter(
     except Unavailable:
         raise
     except GatewayError as error:
-        return error.acknowledgement, Stage(error.stage), "", error.issues
+        return error.acknowledgement, Stage(error.stage), _event(message.raw), error.issues
     except Exception as fault:  # noqa: BLE001 - on record: the message is kept, its sender told
-        return "AE", Stage.STORE, "", fault_of(fault).issues
+        return "AE", Stage.STORE, _event(message.raw), fault_of(fault).issues
     return "AA", None, translation.event, (*translation.warnings, *warnings)
+
+
+def _event(raw: bytes) -> str:
+    """What a message that failed would have told of (MSH-9), "" where it doesn't say so."""
+    first = raw[:_HEADER].lstrip().splitlines()[:1]
+    try:
+        event = er7.parse(b"".join(first)).event
+    except ParseError:
+        return ""
+    return event if _EVENT.fullmatch(event) else ""
 
 
 def _lacks(outcome: Outcome) -> tuple[Lack, ...]:

@@ -20,6 +20,7 @@ from gateway.fhir.conformance import claimed, deviations
 from gateway.fhir.interaction import Request
 from gateway.fhir.invariants import broken
 from gateway.fhir.profiles import Profiles
+from gateway.fhir.targets import astray
 from gateway.model import Context, Resource, ValidResource
 from gateway.operations.everything import Note
 from gateway.protect import scopes
@@ -94,6 +95,7 @@ class Validation:
             return
         yield from unbound(valid)
         yield from broken(valid)
+        yield from astray(valid)
         yield from self._profiled(valid, profiles)
 
     def _stored(self, context: Context, type: str | None, id: str | None) -> Resource:

@@ -51,7 +51,7 @@ class Reachable(Protocol):
 
 
 def grants_for(task: Resource, reachable: Reachable, performer: str) -> list[Grant]:
-    """What the performer needs of a referral: the Task to move, the rest to read.
+    """What the performer needs of a referral: first the Task to move, then the rest to read.
 
     ``reachable`` holds, by ``Type/id``, resources that the *requester owns*: what isn't in it is
     never granted, so that nobody can pass on what is another's. ``performer`` is an agency's id.

@@ -88,7 +88,7 @@ def referral(
         performers=around.performers,
         known_to=around.known_to,
         permissions=tuple(one for each in around.consents for one in permissions(each, who)),
-        restricted=any(_labels(each) & RESTRICTED for each in labelled),
+        restricted=any(labels(each) & RESTRICTED for each in labelled),
         confidential=around.confidential,
     )
 
@@ -183,7 +183,8 @@ def _needs(request: Resource, around: Around) -> frozenset[Coding]:
     return own | needs(codings([*concepts, request.get("code") or {}]))
 
 
-def _labels(resource: Resource) -> set[str]:
+def labels(resource: Resource) -> set[str]:
+    """The codes of a resource's security labels (R4 meta.security)."""
     return {each.get("code") or "" for each in (resource.get("meta") or {}).get("security") or []}
 
 

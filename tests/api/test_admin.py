@@ -95,6 +95,8 @@ def test_messages_are_found_by_what_they_are_a_page_at_a_time(
     bad = line["controlId"]
     assert found(f"controlId={good}&status=all") == [good]
     assert found(f"controlId={bad}") == [bad]
+    assert line["event"] == "ADT^A08"
+    assert found(f"controlId={bad}&event=ADT^A08&status=failed") == [bad]
     assert found(f"status=failed&agency=clinic&stage={line['stage']}")[0] == bad
     assert bad not in found("status=accepted&agency=clinic")
     assert found("agency=nobody") == []
@@ -104,6 +106,17 @@ def test_messages_are_found_by_what_they_are_a_page_at_a_time(
     older = admin.get(f"/admin/messages?status=all&before={page['before']}").json()
     shown, more = ({each["id"] for each in some["messages"]} for some in (page, older))
     assert not shown & more
+
+
+def test_what_a_sender_calls_an_event_is_listed_where_it_can_be_one(
+    clinic: Caller, admin: Caller
+) -> None:
+    for told, listed in ((b"ZZZ^Z99", "ZZZ^Z99"), (b"Jane Doe", ""), (b"", "")):
+        id = uuid4().hex[:20]
+        raw = adt(id, f"M{id}").replace(b"ADT^A08^ADT_A01", told)
+        assert clinic("POST", "/intake/hl7v2", content=raw, headers=HL7).status_code != 200
+        (line,) = admin.get(f"/admin/messages?controlId={id}").json()["messages"]
+        assert line["event"] == listed
 
 
 @pytest.mark.parametrize("query", ["colour=red", "since=yesterday", "before=x"])

@@ -223,6 +223,9 @@ def test_a_webhook_is_let_in_by_its_signature_alone(nobody: Caller, clinic: Call
     for path in ("clinic/referrals", "clinic/shelter", "pantry/referrals", "nobody/referrals"):
         refused = nobody("POST", f"/hooks/{path}", content=body, headers={"x-signature": "0" * 64})
         assert refused.status_code == 401
+    empty = {"x-signature": hmac.new(b"secret", b"", hashlib.sha256).hexdigest()}
+    answer = nobody("POST", "/hooks/clinic/referrals", content=b"", headers=empty)
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,16 @@ def test_a_status_that_no_referral_has_is_no_move(status: str | None) -> None:
     assert error.place == "Task.status"
 
 
+def test_an_illegal_move_is_told_where_the_referral_stands_and_may_go() -> None:
+    told = {
+        "requested": "the referral is requested: the caller may make it accepted or cancelled or "
+        "rejected",
+        "completed": "the referral is completed: the caller may make it nothing else",
+    }
+    for status, text in told.items():
+        assert str(refusal(task(status), task("in-progress"), PANTRY)) == text
+
+
 def test_the_requester_may_be_an_agency_whose_person_asked() -> None:
     person = {"reference": "PractitionerRole/r1"}
     before, after = task("requested", requester=person), task("cancelled", requester=person)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway import settings
-from gateway.__main__ import cli
+from gateway.__main__ import cli, main
 from gateway.errors import SettingError, Unauthenticated
 from gateway.members import KEEPER
 from gateway.model import HUB, Receipt
@@ -55,6 +55,27 @@ def fail(pipeline: Pipeline, at: str, agency: str = "clinic") -> Receipt:
     receipt = pipeline.accept(*as_message(agency, "mllp", raw)).result()
     assert receipt.acknowledgement != "AA"
     return receipt
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("map new nearby --from away.csv", "gateway: No such file or directory (away.csv)"),
+        ("map test away", "gateway: no such folder (away)"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_in_a_line(
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    said: str,
+) -> None:
+    monkeypatch.chdir(data)
+    monkeypatch.setattr("sys.argv", ["gateway", *command.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err.strip()) == (1, said)
 
 
 def test_members_are_added_and_get_keys(pipeline: Pipeline, data: Path) -> None:

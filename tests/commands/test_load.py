@@ -40,6 +40,7 @@ def test_a_folder_is_loaded_and_told_of(folder: Path) -> None:
     assert "set aside clients.csv:3:Sex: a code that the table 'sex' lacks" in result.output
     assert "SECRET" not in result.output
     aside = folder / "aside" / "clients.csv"
+    assert aside.stat().st_mode & 0o077 == 0
     aside.write_bytes(aside.read_bytes().replace(b",x,", b",M,"))
     assert run("load", "harbor/shelter", str(aside)).exit_code == 0
     again = run("load", "harbor/shelter", str(put), "--json")

@@ -204,6 +204,9 @@ REFUSED = {
     "a bad count": ("Task", "_count", "-1", "_count", "value"),
     "a bad sort": ("Task", "_sort", "colour", "_sort", "not-supported"),
     "a bad total": ("Task", "_total", "some", "_total", "value"),
+    "a text that names nobody": ("Patient", "name", "-", "name", "value"),
+    "a text that holds nothing": ("Patient", "name:contains", "\u0301", "name", "value"),
+    "nothing beside a text": ("Patient", "name", "Bell,", "name", "value"),
     "too many values": ("Task", "_id", ",".join("a" * 1000), None, "too-costly"),
 }
 
@@ -214,6 +217,10 @@ def test_what_is_not_understood_is_refused_by_name(reason: str) -> None:
     with pytest.raises(InvalidSearch) as caught:
         parse_query(type_, [(name, text)])
     assert (caught.value.place, caught.value.issues[0].code) == (place, code)
+
+
+def test_exactly_a_stroke_may_be_asked_for() -> None:
+    assert parse_query("Patient", [("name:exact", "-")]).criteria
 
 
 def test_a_named_query_is_refused_with_what_there_is_instead() -> None:

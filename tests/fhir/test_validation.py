@@ -17,16 +17,20 @@ from gateway.fhir.gates import check
 from gateway.fhir.invariants import broken
 from gateway.fhir.json import loads
 from gateway.fhir.profiles import profiles, shipped
+from gateway.fhir.targets import astray
 from gateway.model import Resource
 from tests.corpora import CORPORA, needs_corpora
 from tests.fhir.examples import official
 
 CASES = CORPORA / "fhir-test-cases" / "validator"
 GUIDES = ("us-core", "sdoh-clinicalcare", "fhir-us-bser", "subscription-backport")
+_FEEDBACK = "Composition-composition-bser-referral-feedback-arthritis-everywoman"
 REALLY_BROKEN = {
-    "fhir-us-bser/Composition-composition-bser-referral-feedback-arthritis-everywoman.json": "cmp-1"
+    f"fhir-us-bser/{_FEEDBACK}.json": "cmp-1",
+    "r4-spec-examples/devicemetric-example.json": "refers to a type that R4 doesn't allow here",
 }
-"""What its publisher overlooked: a section without text, entries or sections."""
+"""What its publisher overlooked: a section without text, entries or sections; a DeviceDefinition
+where a Device belongs."""
 
 
 def errors(found: Iterator[Issue] | list[Issue]) -> list[Issue]:
@@ -39,9 +43,38 @@ def test_official_examples_keep_r4s_invariants_and_bindings() -> None:
     found = {}
     for name, resource in official():
         if is_r4(resource):
-            for issue in errors((*unbound(resource), *broken(resource))):
-                found[name] = issue.text.partition(":")[0]
+            for issue in errors((*unbound(resource), *broken(resource), *astray(resource))):
+                found[name] = issue.text.partition(":")[0].partition(";")[0]
     assert found == REALLY_BROKEN
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_astray"),
+    [
+        ({"reference": "Patient/1"}, True),
+        ({"reference": "https://elsewhere.example/fhir/Patient/1"}, True),
+        ({"reference": "#held"}, True),
+        ({"type": "Patient", "identifier": {"value": "1"}}, True),
+        ({"reference": "Organization/1"}, False),
+        ({"reference": "https://elsewhere.example/Network/1"}, False),
+        ({"display": "Dr Who"}, False),
+    ],
+)
+def test_a_reference_leads_to_what_r4_has_there(reference: dict[str, Any], is_astray: bool) -> None:
+    held = [{"resourceType": "RelatedPerson", "id": "held"}]
+    person = {"resourceType": "Patient", "contained": held, "generalPractitioner": [reference]}
+    assert [i.place for i in astray(person)] == ["Patient.generalPractitioner[0]"] * is_astray
+
+
+def test_an_extension_has_a_value_or_extensions() -> None:
+    inner = [{"url": "b", "valueString": "x"}]
+    bad = ({"url": "a"}, {"url": "a", "valueCode": "x", "extension": inner})
+    good = ({"url": "a", "extension": inner}, {"url": "a", "_valueCode": {"extension": inner}})
+    for each, places in [
+        *((one, ["Patient.extension[0]"]) for one in bad),
+        *((g, []) for g in good),
+    ]:
+        assert [i.place for i in broken({"resourceType": "Patient", "extension": [each]})] == places
 
 
 @needs_corpora
@@ -95,7 +128,7 @@ def why(raw: bytes) -> str:
         resource = check(loads(raw))
     except InvalidResource as error:
         return f"{error.place}: {error}"
-    found = [*unbound(resource), *broken(resource)]
+    found = [*unbound(resource), *broken(resource), *astray(resource)]
     known = [profile for url in claimed(resource) if (profile := shipped().get(url))]
     found += [one for each in known for one in deviations(resource, each, shipped())]
     return "; ".join(f"{one.place}: {one.text}" for one in errors(found))

@@ -93,3 +93,10 @@ def test_an_approximate_birth_date_makes_nothing_certain() -> None:
     sure = changed(identifier=None)
     assert score(sure, sure).grade == "certain"
     assert score(sure, {**sure, "_birthDate": rough}).grade == "probable"
+
+
+def test_a_stroke_for_a_name_is_looked_for_as_no_name() -> None:
+    person = changed(
+        identifier=None, telecom=None, name=[*named("-", "..."), *named("O'Neil", "'")]
+    )
+    assert list(ways(person)) == [[("birthdate", "1984-07-19"), ("family", "on")]]

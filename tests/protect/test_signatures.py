@@ -37,6 +37,11 @@ def test_a_standard_webhook_is_known_by_its_secret() -> None:
     assert not is_signed(STANDARD, other, BODY, lower(standard()))
 
 
+def test_what_is_signed_may_be_lines_of_json_or_none() -> None:
+    for body in (b'{"id": 1}\n{"id": 2}\n', b"{half"):
+        assert is_signed(STANDARD, SECRET, body, lower(standard(body)))
+
+
 def test_an_old_standard_webhook_is_refused() -> None:
     assert not is_signed(STANDARD, SECRET, BODY, lower(standard(ago=600)))
 
@@ -56,4 +61,5 @@ def test_nothing_is_signed_without_a_secret_or_a_signature() -> None:
     assert not is_signed(HMAC, "secret", BODY, {})
     assert not is_signed(STANDARD, "", BODY, lower(standard()))
     assert not is_signed(STANDARD, SECRET, BODY, {})
+    assert not is_signed(STANDARD, "whsec_", BODY, lower(standard()))
     assert not is_signed(STANDARD, "not base64!", BODY, lower(standard()))

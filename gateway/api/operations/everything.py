@@ -20,7 +20,7 @@ async def everything(asked: Asked) -> Response:
     types = [type for text in inputs.all("_type") for type in str(text).split(",") if type]
     wanted = whole.Asked(
         tuple(dict.fromkeys(types)),
-        inputs.text("_since") or "",
+        inputs.moment("_since"),
         inputs.text("start") or "",
         inputs.text("end") or "",
         inputs.count("_count", 1) or whole.PAGE,

@@ -25,7 +25,7 @@ async def export(asked: Asked) -> Response:
         raise RequestError("files are NDJSON", place="_outputFormat", code="not-supported")
     wanted = exporting.Asked(
         types=tuple(_listed(inputs.all("_type"))),
-        since=inputs.text("_since") or "",
+        since=inputs.moment("_since"),
         filters=tuple(_listed(inputs.all("_typeFilter"))),
         patients=asked.type == "Patient",
         group=asked.id or "",

@@ -24,7 +24,7 @@ US_CORE = ("uscore-v5.0.1-structuredefinitions.json", "uscore-v7.0.0-smoking-sta
 ASIDE = {
     "dom-6": "a narrative is good practice, and no rule",
     "ele-1": "the gates see to it",
-    "ext-1": "the gates see to it",
+    "ext-1": "fhirpathpy finds no value[x] of an Extension: fhir/invariants.py asks by hand",
     "dom-3": "fhirpathpy has no way to find what refers to a contained resource by its type",
     "que-7": "fhirpathpy takes no FHIR boolean for a Boolean",
     "txt-1": "narrative is sanitised where it is shown",

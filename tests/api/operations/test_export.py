@@ -177,20 +177,21 @@ def test_since_and_filters_choose(agency: Caller, pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
+    ("query", "place"),
     [
-        "_type=Bogus",
-        "_outputFormat=csv",
-        "_typeFilter=Observation%3Fbogus%3D1",
-        "_typeFilter=Observation%3Fstatus%3Dfinal&_type=Patient",
-        "_since=never",
-        "bogus=1",
+        ("_type=Bogus", "_type"),
+        ("_outputFormat=csv", "_outputFormat"),
+        ("_typeFilter=Observation%3Fbogus%3D1", "bogus"),
+        ("_typeFilter=Observation%3Fstatus%3Dfinal&_type=Patient", "_typeFilter"),
+        ("_since=never", "_since"),
+        ("bogus=1", "bogus"),
     ],
 )
-def test_odd_kick_offs_are_refused(clinic: Caller, query: str) -> None:
+def test_odd_kick_offs_are_refused(clinic: Caller, query: str, place: str) -> None:
     response = clinic.get(f"/fhir/$export?{query}")
     assert response.status_code == 400, response.text
     assert issue(response)["severity"] == "error"
+    assert issue(response)["diagnostics"].partition(":")[0] == place
 
 
 def test_scopes_narrow_it(caller: Callable[..., Caller], pipeline: Pipeline) -> None:
