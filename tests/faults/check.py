@@ -114,8 +114,10 @@ def _undelivered(journal: Journal, hub: Hub, numbers: dict[str, str]) -> Iterato
 
 
 def _unheard(subscriber: str, arrivals: list[Arrival], about: dict[str, str]) -> Iterator[str]:
-    firsts = list({arrival.delivery: arrival for arrival in reversed(arrivals)}.values())
-    firsts.reverse()
+    by_delivery: dict[str, Arrival] = {}
+    for arrival in arrivals:
+        by_delivery.setdefault(arrival.delivery, arrival)  # where it came first is its place
+    firsts = by_delivery.values()
     yield from _twice(f"delivery to {subscriber}", (arrival.task for arrival in firsts))
     heard: dict[str, list[str]] = defaultdict(list)
     due: dict[str, list[str]] = defaultdict(list)

@@ -153,8 +153,9 @@ async def _until(ask: Any, said: int) -> None:
 async def _cut(folder: Path, serve: Sequence[str], server: Server) -> tuple[Journal, Hub]:
     async with scene(folder, serve, _settings(server), again=True) as made:
         async with made.load():
-            for _ in range(5):
-                await asyncio.sleep(0.3)
+            for rounds in range(1, 6):
+                while len(made.journal.acknowledged) < 8 * rounds:  # so that something is in hand
+                    await asyncio.sleep(0.01)
                 await asyncio.to_thread(server.cut)
         return made.journal, await Hub.read(made.api, made.keys["north"])
 
