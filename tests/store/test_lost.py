@@ -105,14 +105,16 @@ def test_who_is_paused_in_the_middle_of_a_unit_holds_its_rows_for_a_while_only(
 ) -> None:
     monkeypatch.setattr(connecting, "_HOLD", 50)
     paused, other = open_hub(postgres_url), open_hub(postgres_url)
-    gate, runs = threading.Event(), list[str]()
+    held, gate, runs = threading.Event(), threading.Event(), list[str]()
 
     def unit(tx: Transaction) -> None:
         runs.append("run")
         tx.beat("a")
+        held.set()
         assert gate.wait(30)
 
     done = paused.submit(unit)
+    assert held.wait(30)
     try:
         assert other.submit(partial(Transaction.beat, me="a")).result(30) == {"a"}
     finally:
